@@ -1,0 +1,182 @@
+"""The verbs that every wire speaks, and the names of the fields that travel on them.
+
+A backend turns verbs into requests and answers into values. It decides nothing: no policy, no retry, no
+database. The gate (and on v3 the token store) is handed in. It may import types and exceptions only.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+from ..types import ContactStatus, ContactSummary, Permit, RemoteContact, RemoteList
+
+__all__ = ["BaseBackend", "FieldLimit", "Fitted", "Gate", "NoGate"]
+
+
+class Gate(Protocol):
+    """What a backend asks before each request."""
+
+    def acquire(self) -> None:
+        """Return when a request may be sent. Raise ``QuotaExhausted`` or ``RateLimited`` when it may not."""
+
+
+class NoGate:
+    """A gate that is always open: for tests and for the in-memory backend."""
+
+    def acquire(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLimit:
+    """What one contact field takes. ``max_length`` is in characters.
+
+    Text that is too long is cut, because a list change must not wait for a company's long name. A coded value
+    (``pattern``) that does not fit is left out instead: half a country code is another country.
+    """
+
+    max_length: int
+    pattern: re.Pattern[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Fields as they can be sent, and one sentence for each value that had to be changed or left out."""
+
+    fields: Mapping[str, str]
+    problems: Mapping[str, str]
+
+
+# XML 1.0 cannot carry most control characters, and a line break has no place in a name.
+_UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]+")
+
+
+class BaseBackend(ABC):
+    """One wire protocol, one account.
+
+    Every verb may raise the errors of ``exceptions.RemoteError``: ``TransientError`` and ``PermanentError``
+    from any, ``AmbiguousWrite`` only from verbs that write.
+    """
+
+    #: The fields this wire can carry, by the package's name (``first_name`` … ``custom:15``).
+    fields: ClassVar[Mapping[str, FieldLimit]]
+    #: The longest address it takes, in characters.
+    email_max_length: ClassVar[int] = 80
+
+    def __init__(self, options: Mapping[str, Any], *, gate: Gate | None = None) -> None:
+        """Take ``OPTIONS`` of the account. Raise ``ConfigurationError`` where one is missing or unusable."""
+        self.gate: Gate = gate or NoGate()
+
+    # Contacts
+
+    @abstractmethod
+    def find(self, email: str) -> RemoteContact | None:
+        """Look an address up, whatever its status, and read the whole contact."""
+
+    @abstractmethod
+    def get(self, remote_id: str) -> RemoteContact | None:
+        """Read one contact; None when it is not there (any more)."""
+
+    @abstractmethod
+    def create(self, permit: Permit) -> RemoteContact:
+        """Add a contact. Raise ``RemoteConflict`` when the address exists in any status."""
+
+    @abstractmethod
+    def update(self, existing: RemoteContact, permit: Permit) -> None:
+        """Write ``existing`` back with the permit's lists, fields and source; all else unchanged."""
+
+    @abstractmethod
+    def opt_out(self, existing: RemoteContact, permit: Permit) -> None:
+        """Put the contact on Do Not Mail, for good. Nothing but an explicit opt-out may call this."""
+
+    @abstractmethod
+    def changed_since(
+        self, moment: datetime, *, status: ContactStatus | None = None, list_id: str | None = None
+    ) -> Iterator[ContactSummary]:
+        """Yield contacts changed at or after ``moment`` (aware), of one status or on one list."""
+
+    @abstractmethod
+    def contacts(self) -> Iterator[ContactSummary]:
+        """Yield every contact of the account, whatever its status."""
+
+    # Lists
+
+    @abstractmethod
+    def lists(self) -> Iterator[RemoteList]:
+        """Yield the account's own lists; never the system ones."""
+
+    @abstractmethod
+    def get_list(self, list_id: str) -> RemoteList | None:
+        """Read one list; None when it is not there (any more)."""
+
+    @abstractmethod
+    def create_list(self, name: str) -> RemoteList:
+        """Add a list. Raise ``RemoteConflict`` when the name is taken."""
+
+    @abstractmethod
+    def rename_list(self, list_id: str, name: str) -> None:
+        """Give a list another name. Raise ``RemoteConflict`` when the name is taken."""
+
+    @abstractmethod
+    def delete_list(self, list_id: str) -> None:
+        """Delete a list; its members stay contacts."""
+
+    @abstractmethod
+    def members(self, list_id: str) -> Iterator[ContactSummary]:
+        """Yield the members of a list."""
+
+    def close(self) -> None:
+        """Give back connections. The default has none."""
+        return
+
+    # Fields
+
+    @classmethod
+    def fit(cls, fields: Mapping[str, str]) -> Fitted:
+        """Make the site's values sendable: clean them, cut text that is too long, leave out wrong codes."""
+        fitted: dict[str, str] = {}
+        problems: dict[str, str] = {}
+        for name, raw in fields.items():
+            value, problem = cls._fit_one(name, raw)
+            if value:
+                fitted[name] = value
+            if problem:
+                problems[name] = problem
+        return Fitted(fitted, problems)
+
+    @classmethod
+    def _fit_one(cls, name: str, raw: str) -> tuple[str, str]:
+        limit = cls.fields.get(name)
+        if limit is None:
+            return "", f"{name} is not a field that this account's API has: it is not sent."
+        value = " ".join(_UNSENDABLE.sub(" ", raw).split())
+        if limit.pattern is not None:
+            fits = limit.pattern.fullmatch(value)
+            return (
+                (value, "")
+                if fits
+                else ("", f"{name} does not have a value that Constant Contact knows: it is not sent.")
+            )
+        if len(value) > limit.max_length:
+            kept = value[: limit.max_length].rstrip()
+            return (
+                kept,
+                f"{name} has {len(value)} characters; Constant Contact takes {limit.max_length}: it is sent cut.",
+            )
+        return value, ""
+
+    @classmethod
+    def email_problem(cls, email: str) -> str:
+        """Say in one sentence why an address cannot be sent, or return an empty string."""
+        if len(email) > cls.email_max_length:
+            return f"The address has {len(email)} characters; Constant Contact takes {cls.email_max_length}."
+        if _UNSENDABLE.search(email) or " " in email:
+            return "The address holds a character that no address can have."
+        if not re.fullmatch(r"[^@]+@[^@]+\.[^@.]+", email):
+            return "The address is not an e-mail address."
+        return ""
