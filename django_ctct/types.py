@@ -29,7 +29,14 @@ __all__ = [
     "RemoteRemoval",
     "Subscription",
     "Verb",
+    "normalise_address",
 ]
+
+
+def normalise_address(raw: object) -> str:
+    """Return an address as Constant Contact stores it: without blanks around it, in lower case (v1 §3.4)."""
+    return str(raw or "").strip().lower()
+
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
 
@@ -59,9 +66,9 @@ class OptInSource(StrEnum):
 class OptOutSource(StrEnum):
     """Where an opt-out was made."""
 
-    SITE = "site"  # on the site, by the person or by staff for her
+    SITE = "site"  # by the person, on the site
     REMOTE = "remote"  # seen at Constant Contact
-    OWNER = "owner"  # by the account's owner at Constant Contact
+    OWNER = "owner"  # by the site's staff, who own the account: they may also lift it
 
 
 class RemoteRemoval(StrEnum):

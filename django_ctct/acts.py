@@ -1,0 +1,136 @@
+"""What people do: opt out, leave a list, come back, and what staff do for them.
+
+Each act is recorded in the tables at once and marks the contact; the trip to Constant Contact is
+``services``' and happens in a worker. It may import models, outbox, conf, signals, types and exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce, Greatest
+
+from . import conf, outbox, signals
+from .exceptions import ListNotBound
+from .models import Account, Consent, Contact, ContactList, DatabaseNow, Hold, ListOptOut
+from .types import OptOutSource, Priority, normalise_address
+
+__all__ = ["bind_list", "leave_all_lists", "leave_list", "lift_removal", "opt_out", "resubscribe", "sync_now"]
+
+
+def opt_out(contact: Contact, *, source: OptOutSource = OptOutSource.SITE) -> None:
+    """Put a contact on Do Not Mail, for good (method 2). Only her own later act can undo it.
+
+    From this moment on nothing is added for her, whether or not Constant Contact can be reached.
+    """
+    with transaction.atomic():
+        now = DatabaseNow()
+        Contact.objects.filter(pk=contact.pk).update(
+            opted_out_at=Greatest(Coalesce(F("opted_out_at"), now), now),
+            opted_out_source=source.value,
+            opt_out_wanted=True,
+        )
+        outbox.mark([contact.pk], Priority.OPT_OUT)
+    contact.refresh_from_db()
+    signals.contact_opted_out.send_robust(Contact, contact=contact, source=source)
+
+
+def leave_list(address: str, key: str, *, account: str = conf.DEFAULT_ACCOUNT) -> Contact:
+    """Take an address off one list because the person asked for it, and keep her off (method 1).
+
+    She stays a contact and may return by her own act. Works for an address that the site does not know yet.
+    """
+    return _leave(_contact(account, address), _lists(account, [key]), OptOutSource.SITE)
+
+
+def leave_all_lists(contact: Contact, *, source: OptOutSource = OptOutSource.OWNER) -> Contact:
+    """Take a contact off every managed list without opting her out (method 1): her status becomes Removed."""
+    managed = ContactList.objects.filter(account_id=contact.account_id, key__isnull=False)
+    return _leave(contact, list(managed), source)
+
+
+def _leave(contact: Contact, lists: Iterable[ContactList], source: OptOutSource) -> Contact:
+    with transaction.atomic():
+        for one in lists:
+            ListOptOut.objects.update_or_create(
+                contact=contact, list=one, defaults={"at": DatabaseNow(), "source": source.value}
+            )
+        outbox.mark([contact.pk], Priority.REMOVAL)
+    return contact
+
+
+def lift_removal(contact: Contact) -> int:
+    """Let the site's rules count again where staff, and not the person, took her off. Return how many lists."""
+    with transaction.atomic():
+        lifted, _rows = ListOptOut.objects.filter(contact=contact, source=OptOutSource.OWNER.value).delete()
+        if lifted:
+            outbox.mark([contact.pk], Priority.ADD)
+    return lifted
+
+
+def resubscribe(
+    contact: Contact,
+    keys: Iterable[str],
+    *,
+    method: str,
+    at: datetime | None = None,
+    wording: str = "",
+    evidence: str = "",
+) -> list[Consent]:
+    """Record that the person herself asked to be on these lists again, and make it so.
+
+    It covers the lists she named and no others, and only opt-outs before it. ``at`` (aware) is when she acted;
+    now, when not given. Call it for her own act only: never for a rule, an import or a colleague.
+    """
+    with transaction.atomic():
+        given = [
+            Consent.objects.create(
+                contact=contact,
+                key=one.key or "",
+                at=at or DatabaseNow(),
+                method=method,
+                wording=wording,
+                evidence=evidence,
+            )
+            for one in _lists(contact.account.alias, keys)
+        ]
+        Contact.objects.filter(pk=contact.pk, opt_out_wanted=True).update(opt_out_wanted=False)
+        outbox.mark([contact.pk], Priority.ADD)
+    return given
+
+
+def sync_now(contacts: Iterable[Contact]) -> int:
+    """Make contacts due now, held ones too. Return how many."""
+    return outbox.release([one.pk for one in contacts])
+
+
+def bind_list(account: Account, key: str, remote_id: str) -> ContactList:
+    """Give a list a key, from now on managed; the key leaves the list that had it. Contacts that waited go on."""
+    with transaction.atomic():
+        ContactList.objects.filter(account=account, key=key).exclude(remote_id=remote_id).update(key=None)
+        one, _made = ContactList.objects.get_or_create(account=account, remote_id=remote_id)
+        one.key = key
+        one.save(update_fields=["key"])
+        wanting = Contact.objects.filter(account=account, memberships__key=key).values_list("pk", flat=True)
+        outbox.mark(set(wanting), Priority.ADD)
+        held = Contact.objects.filter(account=account, hold=Hold.UNBOUND).values_list("pk", flat=True)
+        outbox.release(list(held))
+    return one
+
+
+def _contact(alias: str, address: str) -> Contact:
+    account = Account.objects.for_alias(alias)
+    contact, _made = Contact.objects.get_or_create(account=account, email=normalise_address(address))
+    return contact
+
+
+def _lists(alias: str, keys: Iterable[str]) -> list[ContactList]:
+    wanted = frozenset(keys)
+    found = list(ContactList.objects.filter(account__alias=alias, key__in=wanted))
+    missing = wanted - {one.key for one in found}
+    if missing:
+        raise ListNotBound(frozenset(missing))
+    return found

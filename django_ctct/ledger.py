@@ -1,0 +1,349 @@
+"""What the tables know of one contact, read as values for the planner and written after each step.
+
+``services`` drives; this room keeps its books: the wish with its lists, the base, the opt-outs and consents,
+the permit and the outcome of each write. It decides nothing and calls nobody. It may import models, outbox,
+planning and types only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce, Greatest
+
+from . import outbox, planning
+from .models import (
+    ABSENT,
+    Account,
+    Consent,
+    Contact,
+    ContactList,
+    DatabaseNow,
+    ListOptOut,
+    Membership,
+    RemoteMembership,
+    WriteAttempt,
+)
+from .outbox import Claim
+from .planning import Base, Consented, Create, Desired, ListPolicy, OptOut, OptOuts, Update
+from .types import (
+    ContactStatus,
+    OptInSource,
+    OptOutSource,
+    Outcome,
+    Permit,
+    RemoteAddition,
+    RemoteContact,
+    RemoteRemoval,
+    Subscription,
+    Verb,
+)
+
+__all__ = ["LeaseLost", "Local", "absorb", "confirm", "load", "pause", "permit", "settle"]
+
+#: A write of unknown outcome may still land this long after it was sent.
+IN_FLIGHT = outbox.VERIFY_AFTER
+#: A consent that a write of unknown outcome rests on may be used again only after this.
+QUARANTINE = timedelta(minutes=15)
+_UNKNOWN = (Outcome.OPEN.value, Outcome.AMBIGUOUS.value)
+#: A permit is given only with this much of the lease left, so that the write ends within it.
+LEAST_LEASE = timedelta(seconds=30)
+
+
+class LeaseLost(Exception):
+    """Another worker has taken this contact over: stop, write nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """All that the tables say about one contact, as values. Lists are named by their remote ids.
+
+    ``now`` is the database's time of reading.
+    """
+
+    contact: Contact
+    now: datetime
+    desired: Desired
+    base: Base
+    opt_outs: OptOuts
+    consents: Mapping[str, Consented]
+    managed: Mapping[str, ListPolicy]
+    unbound: frozenset[str] = frozenset()
+
+
+def load(contact_id: int) -> Local:
+    """Read a contact's books. The contact's row, and with it the wish number, is read by the claim before."""
+    contact = Contact.objects.select_related("account").annotate(moment=DatabaseNow()).get(pk=contact_id)
+    now = contact.moment
+    lists = list(ContactList.objects.filter(account_id=contact.account_id, key__isnull=False))
+    bound = {one.key: one.remote_id for one in lists}
+    keys = set(Membership.objects.filter(contact=contact).values_list("key", flat=True))
+    return Local(
+        contact=contact,
+        now=now,
+        desired=Desired(
+            lists=frozenset(bound[key] for key in keys if key in bound),
+            fields=contact.profile,
+            opt_out=contact.opt_out_wanted,
+        ),
+        base=_base(contact, now),
+        opt_outs=_opt_outs(contact),
+        consents=_consents(contact, bound, now),
+        managed={one.remote_id: _policy(one) for one in lists},
+        unbound=frozenset(keys - bound.keys()),
+    )
+
+
+def _policy(one: ContactList) -> ListPolicy:
+    return ListPolicy(RemoteRemoval(one.on_remote_removal), RemoteAddition(one.on_remote_addition))
+
+
+def _base(contact: Contact, now: datetime) -> Base:
+    rows = list(RemoteMembership.objects.filter(contact=contact).select_related("list"))
+    hold, lack = _in_flight(contact, now)
+    return Base(
+        lists=frozenset(row.list.remote_id for row in rows),
+        may_hold=hold,
+        may_lack=lack,
+        foreign=frozenset(row.list.remote_id for row in rows if row.foreign),
+    )
+
+
+def _in_flight(contact: Contact, now: datetime) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what writes of unknown outcome may have added and may have taken off.
+
+    A journal row leaves this set by its age alone, never because something else changed.
+    """
+    unknown = WriteAttempt.objects.filter(contact=contact, outcome__in=_UNKNOWN, at__gte=now - IN_FLIGHT).values_list(
+        "lists_before", "lists_after"
+    )
+    hold: set[str] = set()
+    lack: set[str] = set()
+    for before, after in unknown:
+        hold |= set(after) - set(before)
+        lack |= set(before) - set(after)
+    return frozenset(hold), frozenset(lack)
+
+
+def _opt_outs(contact: Contact) -> OptOuts:
+    left = ListOptOut.objects.filter(contact=contact).values_list("list__remote_id", "at")
+    return OptOuts(contact.opted_out_at, dict(left))
+
+
+def _consents(contact: Contact, bound: Mapping[str | None, str], now: datetime) -> dict[str, Consented]:
+    """Return the latest consent for each list that no write of unknown outcome rests on."""
+    busy = WriteAttempt.objects.filter(
+        contact=contact, consent__isnull=False, outcome__in=_UNKNOWN, at__gte=now - QUARANTINE
+    ).values("consent")
+    given = Consent.objects.filter(contact=contact, at__lte=now).exclude(pk__in=busy)
+    return {
+        bound[key]: Consented(pk, at)
+        for pk, key, at in given.order_by("at", "pk").values_list("pk", "key", "at")
+        if key in bound
+    }
+
+
+def absorb(claim: Claim, local: Local, existing: RemoteContact | None) -> Local:
+    """Record what the remote says before anything is written, so that a crash from here on knows it.
+
+    Opt-outs come first: Do Not Mail, then single lists that the contact left. Raise ``LeaseLost`` when the
+    contact is no longer ours.
+    """
+    with transaction.atomic():
+        _observe(claim, local, existing)
+        if existing is None:
+            return local
+        left = planning.departures(local.base, existing, local.managed)
+        foreign = planning.additions(local.desired, local.base, existing)
+        when = existing.updated_at or local.now
+        _record_departures(local.contact, left, when)
+        _write_base(local.contact, existing.lists, foreign)
+    return replace(local, opt_outs=_after(local.opt_outs, existing, left, when))
+
+
+def _observe(claim: Claim, local: Local, existing: RemoteContact | None) -> None:
+    changes: dict[str, object] = {"seen_at": DatabaseNow()}
+    if existing is None:
+        changes |= {"remote_id": None, "status": ""}
+    else:
+        _free_remote_id(local.contact, existing.remote_id)
+        changes |= {"remote_id": existing.remote_id, "status": existing.status.value}
+        if existing.status is ContactStatus.DO_NOT_MAIL:
+            changes |= _opt_out_seen(local, existing)
+    if not Contact.objects.filter(outbox.holds(claim)).update(**changes):
+        raise LeaseLost
+
+
+def _opt_out_seen(local: Local, existing: RemoteContact) -> dict[str, object]:
+    """Keep the latest opt-out. Without a time from the server, the first sight of it is its time."""
+    contact, known = local.contact, local.contact.opted_out_at
+    changes: dict[str, object] = {"opt_out_wanted": False}
+    at = existing.opted_out_at or known or local.now
+    if known is None or at > known:
+        changes["opted_out_at"] = at
+        # What the API opted out in our name was wished for here; whose wish it was stands already.
+        if not (contact.opted_out_source and existing.opted_out_source is OptInSource.SITE):
+            changes["opted_out_source"] = OptOutSource.REMOTE.value
+    return changes
+
+
+def _after(opt_outs: OptOuts, existing: RemoteContact, left: Iterable[str], when: datetime) -> OptOuts:
+    everything = opt_outs.everything
+    if existing.status is ContactStatus.DO_NOT_MAIL:
+        seen = existing.opted_out_at or everything or when
+        everything = max(seen, everything) if everything else seen
+    return OptOuts(everything, {**opt_outs.lists, **dict.fromkeys(left, when)})
+
+
+def _free_remote_id(contact: Contact, remote_id: str) -> None:
+    """Take an id from another row that has it: at Constant Contact the address of that contact was changed."""
+    if contact.remote_id != remote_id:
+        others = Contact.objects.filter(account_id=contact.account_id, remote_id=remote_id).exclude(pk=contact.pk)
+        others.update(remote_id=None)
+
+
+def _record_departures(contact: Contact, left: Iterable[str], when: datetime) -> None:
+    for one in ContactList.objects.filter(account_id=contact.account_id, remote_id__in=list(left)):
+        ListOptOut.objects.update_or_create(
+            contact=contact, list=one, defaults={"at": when, "source": OptOutSource.REMOTE.value}
+        )
+
+
+def _write_base(contact: Contact, lists: Mapping[str, Subscription], foreign: frozenset[str]) -> None:
+    known = {row.list.remote_id: row for row in contact.remote_memberships.select_related("list")}
+    gone = [row.pk for remote_id, row in known.items() if remote_id not in lists]
+    if gone:
+        RemoteMembership.objects.filter(pk__in=gone).delete()
+    for remote_id, subscription in lists.items():
+        values = _base_values(subscription, remote_id in foreign)
+        row = known.get(remote_id)
+        if row is None:
+            one, _made = ContactList.objects.get_or_create(account_id=contact.account_id, remote_id=remote_id)
+            RemoteMembership.objects.create(contact=contact, list=one, **values)
+        elif any(getattr(row, name) != value for name, value in values.items()):
+            RemoteMembership.objects.filter(pk=row.pk).update(**values)
+
+
+def _base_values(subscription: Subscription, foreign: bool) -> dict[str, object]:
+    source = subscription.source.value if subscription.source else ""
+    return {"source": source, "since": subscription.since, "foreign": foreign}
+
+
+def permit(claim: Claim, local: Local, existing: RemoteContact | None, plan: Create | Update | OptOut) -> Permit:
+    """Commit the journal row of a write and return the right to make it.
+
+    The database refuses (``IntegrityError``) an add for someone who opted out. Raise ``LeaseLost`` when the
+    contact is no longer ours, or not for long enough.
+    """
+    attempt = _attempt(claim, local, existing, plan)
+    with transaction.atomic():
+        safe = Contact.objects.filter(outbox.holds(claim), lease_until__gt=DatabaseNow() + LEAST_LEASE)
+        if not safe.update(seen_at=F("seen_at")):
+            raise LeaseLost
+        attempt.save(force_insert=True)
+    return Permit(
+        attempt=attempt.pk,
+        verb=Verb(attempt.verb),
+        email=local.contact.email,
+        lists=frozenset(attempt.lists_after),
+        fields={} if isinstance(plan, OptOut) else plan.fields,
+        source=OptInSource(attempt.source),
+    )
+
+
+def _attempt(
+    claim: Claim, local: Local, existing: RemoteContact | None, plan: Create | Update | OptOut
+) -> WriteAttempt:
+    before = existing.lists.keys() if existing else frozenset()
+    consent = None if isinstance(plan, OptOut) else plan.consent
+    return WriteAttempt(
+        id=uuid4(),
+        contact=local.contact,
+        verb=_verb(plan).value,
+        gen=claim.gen,
+        at=DatabaseNow(),
+        observed_status=_observed_status(local, existing),
+        observed_opted_out_at=local.opt_outs.everything,
+        observed_updated_at=existing.updated_at if existing else None,
+        lists_before=sorted(before),
+        lists_after=[] if isinstance(plan, OptOut) else sorted(plan.lists),
+        fields=[] if isinstance(plan, OptOut) else sorted(plan.fields),
+        adds=not isinstance(plan, OptOut) and bool(plan.adds),
+        source=(OptInSource.SITE if isinstance(plan, OptOut) else plan.source).value,
+        consent_id=consent.consent if consent else None,
+        consent_at=consent.at if consent else None,
+    )
+
+
+def _verb(plan: Create | Update | OptOut) -> Verb:
+    if isinstance(plan, Create):
+        return Verb.CREATE
+    return Verb.UPDATE if isinstance(plan, Update) else Verb.OPT_OUT
+
+
+def _observed_status(local: Local, existing: RemoteContact | None) -> str:
+    """Return the status that the guard judges. An opt-out that we alone know of counts like the server's."""
+    opted_out = local.opt_outs.everything is not None
+    if local.desired.opt_out or (existing is None and opted_out):
+        return ContactStatus.DO_NOT_MAIL.value
+    return existing.status.value if existing else ABSENT
+
+
+def settle(attempt: Permit, outcome: Outcome, *, code: str = "") -> None:
+    """Record how a write ended."""
+    WriteAttempt.objects.filter(pk=attempt.attempt).update(
+        outcome=outcome.value, ended_at=DatabaseNow(), error_code=code[:40]
+    )
+
+
+def confirm(claim: Claim, local: Local, written: Permit | None, after: RemoteContact | None, refusal: str) -> bool:
+    """Record that the wish is confirmed: outcome, base and queue in one transaction.
+
+    Return False when the claim was lost meanwhile; then the write counts as ambiguous.
+    """
+    with transaction.atomic():
+        ours = outbox.done(claim, refusal=refusal)
+        if written is None:
+            return ours
+        settle(written, Outcome.OK if ours else Outcome.AMBIGUOUS)
+        if ours:
+            _record_write(local, written, after)
+    return ours
+
+
+def _record_write(local: Local, written: Permit, after: RemoteContact | None) -> None:
+    if written.verb is Verb.OPT_OUT:
+        status = ContactStatus.DO_NOT_MAIL
+    else:
+        status = ContactStatus.ACTIVE if written.lists else ContactStatus.REMOVED
+    changes: dict[str, object] = {"status": (after.status if after else status).value}
+    if written.verb is Verb.OPT_OUT:
+        changes["opt_out_wanted"] = False
+    if after is not None:
+        _free_remote_id(local.contact, after.remote_id)
+        changes["remote_id"] = after.remote_id
+    Contact.objects.filter(pk=local.contact.pk).update(**changes)
+    _write_base(local.contact, _lists_after(local, written, after), local.base.foreign & written.lists)
+
+
+def _lists_after(local: Local, written: Permit, after: RemoteContact | None) -> Mapping[str, Subscription]:
+    if after is not None:
+        return after.lists
+    known = {
+        row.list.remote_id: Subscription(OptInSource(row.source) if row.source else None, row.since)
+        for row in local.contact.remote_memberships.select_related("list")
+    }
+    return {one: known.get(one, Subscription(written.source)) for one in written.lists}
+
+
+def pause(account: Account, until: datetime | timedelta, reason: str) -> None:
+    """Keep all workers from calling for this account for a while; a longer pause stands."""
+    moment = DatabaseNow() + until if isinstance(until, timedelta) else until
+    Account.objects.filter(pk=account.pk).update(
+        paused_until=Greatest(Coalesce(F("paused_until"), moment), moment), pause_reason=reason[:40]
+    )

@@ -1,0 +1,214 @@
+"""The local half: what the site wants of its members, written as rows, in the site's own transaction.
+
+A mirror writes the difference between the wish and the rows, marks what changed, and knows no wire. Saving a
+member whose wish is as before writes nothing. It may import adapters, models, outbox and types only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from django.db import transaction
+
+from . import outbox
+from .adapters import MemberAdapter
+from .models import Account, Contact, Membership
+from .types import DesiredContact, Priority
+
+__all__ = ["LONGEST_ADDRESS", "Mirrored", "forget", "mirror", "mirror_all"]
+
+#: A longer address cannot be kept, let alone sent. A shorter one that is wrong is kept and shown to staff.
+LONGEST_ADDRESS = 254
+_NAMES = ("first_name", "last_name")
+_GONE = DesiredContact(email="")
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """The outcome for one member: the contacts whose wish changed, and whether her address is too long to keep."""
+
+    member_key: str
+    contact_ids: frozenset[int] = frozenset()
+    address_too_long: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.contact_ids)
+
+
+def mirror(adapter: MemberAdapter, member: Any) -> Mirrored:
+    """Bring a member's rows to what the site wants now. Two reads, and writes only where something differs."""
+    wish = _Wish.of(adapter, member)
+    return _mirror(adapter, member, wish, _find(wish), _rows(wish))
+
+
+def forget(adapter: MemberAdapter, member: Any) -> Mirrored:
+    """Withdraw all wishes of a member who is no more."""
+    wish = _Wish(adapter.account, adapter.member_key(member), _GONE)
+    with transaction.atomic():
+        return Mirrored(wish.member_key, _write(wish, None, _rows(wish)))
+
+
+def mirror_all(adapter: MemberAdapter, *, chunk: int = 500) -> Iterator[Mirrored]:
+    """Mirror every member, then forget those who are gone; yield after each, for progress.
+
+    It finds what sends no signal: ``update()``, bulk writes, raw SQL and dates that pass. Where nothing differs
+    it takes two reads for each ``chunk`` of members.
+    """
+    seen: set[str] = set()
+    members = adapter.members().iterator(chunk_size=chunk)
+    while batch := list(islice(members, chunk)):
+        for outcome in _mirror_batch(adapter, batch):
+            seen.add(outcome.member_key)
+            yield outcome
+    for member_key in _vanished(adapter, seen):
+        wish = _Wish(adapter.account, member_key, _GONE)
+        with transaction.atomic():
+            touched = _write(wish, None, _rows(wish))
+        yield Mirrored(member_key, touched)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What the site wants for one member in one account."""
+
+    alias: str
+    member_key: str
+    desired: DesiredContact
+    address_too_long: bool = False
+
+    @classmethod
+    def of(cls, adapter: MemberAdapter, member: Any) -> _Wish:
+        desired, key = adapter.desired(member), adapter.member_key(member)
+        if len(desired.email) > LONGEST_ADDRESS:
+            return cls(adapter.account, key, _GONE, address_too_long=True)
+        return cls(adapter.account, key, desired)
+
+
+def _mirror(
+    adapter: MemberAdapter, member: Any, wish: _Wish, contact: Contact | None, rows: list[Membership]
+) -> Mirrored:
+    touched: frozenset[int] = frozenset()
+    if _difference(wish, contact, rows):
+        with transaction.atomic():
+            wish = _read_again(adapter, member, wish)
+            touched = _write(wish, _find(wish), _rows(wish))
+    return Mirrored(wish.member_key, touched, wish.address_too_long)
+
+
+def _read_again(adapter: MemberAdapter, member: Any, wish: _Wish) -> _Wish:
+    """Lock the member's row and take her wish from it.
+
+    The instance in hand may be stale: a login that saves ``last_login`` on a user read a minute ago must not
+    bring back the wish of a minute ago. SQLite has no row locks, and one writer at a time.
+    """
+    fresh = adapter.model._base_manager.select_for_update().filter(pk=member.pk).first()
+    if fresh is None:
+        return _Wish(wish.alias, wish.member_key, _GONE)
+    return _Wish.of(adapter, fresh)
+
+
+def _mirror_batch(adapter: MemberAdapter, members: Iterable[Any]) -> Iterator[Mirrored]:
+    wishes = [(member, _Wish.of(adapter, member)) for member in members]
+    contacts = _contacts(adapter.account, {wish.desired.email for _, wish in wishes} - {""})
+    rows = _rows_by_member(adapter.account, [wish.member_key for _, wish in wishes])
+    for member, wish in wishes:
+        yield _mirror(adapter, member, wish, contacts.get(wish.desired.email), rows.get(wish.member_key, []))
+
+
+def _contacts(alias: str, emails: set[str]) -> dict[str, Contact]:
+    # Keyed by the address as it is kept: a database may compare without regard to accents, and two people
+    # must not become one.
+    return {one.email: one for one in Contact.objects.filter(account__alias=alias, email__in=emails)}
+
+
+def _rows_by_member(alias: str, member_keys: list[str]) -> dict[str, list[Membership]]:
+    found: dict[str, list[Membership]] = {}
+    for row in Membership.objects.filter(member_key__in=member_keys, contact__account__alias=alias):
+        found.setdefault(row.member_key, []).append(row)
+    return found
+
+
+def _find(wish: _Wish) -> Contact | None:
+    email = wish.desired.email
+    return _contacts(wish.alias, {email}).get(email) if email else None
+
+
+def _rows(wish: _Wish) -> list[Membership]:
+    return _rows_by_member(wish.alias, [wish.member_key]).get(wish.member_key, [])
+
+
+def _vanished(adapter: MemberAdapter, seen: set[str]) -> list[str]:
+    prefix = f"{adapter.model._meta.label_lower}:"
+    kept = Membership.objects.filter(contact__account__alias=adapter.account, member_key__startswith=prefix)
+    return sorted(set(kept.values_list("member_key", flat=True).distinct()) - seen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """What has to be written for one member. ``claim``: no member had claimed this address yet."""
+
+    gone: tuple[Membership, ...]
+    new_keys: frozenset[str]
+    profile: bool
+    claim: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.gone or self.new_keys or self.profile or self.claim)
+
+
+def _difference(wish: _Wish, contact: Contact | None, rows: list[Membership]) -> _Difference:
+    desired = wish.desired
+    here = [row for row in rows if contact is not None and row.contact_id == contact.pk and row.key in desired.lists]
+    return _Difference(
+        gone=tuple(row for row in rows if row not in here),
+        new_keys=desired.lists - {row.key for row in here} if desired.email else frozenset(),
+        profile=contact is not None and _profile_differs(contact, wish),
+        claim=bool(desired.email) and (contact is None or contact.desired_gen == 0),
+    )
+
+
+def _profile_differs(contact: Contact, wish: _Wish) -> bool:
+    if contact.profile_from not in ("", wish.member_key):
+        return False  # Two members share the address: the first one's profile stands, so they never take turns.
+    return contact.profile_from != wish.member_key or contact.profile != dict(wish.desired.fields)
+
+
+def _write(wish: _Wish, contact: Contact | None, rows: list[Membership]) -> frozenset[int]:
+    change = _difference(wish, contact, rows)
+    lost = {row.contact_id for row in change.gone}
+    Membership.objects.filter(pk__in=[row.pk for row in change.gone]).delete()
+    _give_up_profiles(lost - ({contact.pk} if contact else set()), wish.member_key)
+    gained = _gain(wish, contact, change)
+    outbox.mark(lost, Priority.REMOVAL)
+    outbox.mark(gained - lost, Priority.ADD)
+    return frozenset(lost | gained)
+
+
+def _gain(wish: _Wish, contact: Contact | None, change: _Difference) -> set[int]:
+    if not (change.new_keys or change.profile or change.claim):
+        return set()
+    if contact is None:
+        account = Account.objects.for_alias(wish.alias)
+        contact, _made = Contact.objects.get_or_create(account=account, email=wish.desired.email)
+    if contact.profile_from in ("", wish.member_key):
+        _write_profile(contact, wish)
+    Membership.objects.bulk_create(
+        [Membership(contact=contact, key=key, member_key=wish.member_key) for key in sorted(change.new_keys)],
+        ignore_conflicts=True,
+    )
+    return {contact.pk}
+
+
+def _write_profile(contact: Contact, wish: _Wish) -> None:
+    """Write the fields that the site owns. The names stand in columns too, cut, for the admin's search."""
+    fields = dict(wish.desired.fields)
+    names = {name: fields.get(name, "")[:150] for name in _NAMES}
+    Contact.objects.filter(pk=contact.pk).update(**names, profile=fields, profile_from=wish.member_key)
+
+
+def _give_up_profiles(contact_ids: Iterable[int], member_key: str) -> None:
+    """Let another member's profile take over where this one has left the address."""
+    Contact.objects.filter(pk__in=list(contact_ids), profile_from=member_key).update(profile_from="")

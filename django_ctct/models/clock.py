@@ -1,0 +1,17 @@
+"""The database's clock as an expression. All times that decide something come from it, never from a worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models.functions import Now
+
+__all__ = ["DatabaseNow"]
+
+
+class DatabaseNow(Now):
+    """The present moment in UTC, whatever the session's time zone is."""
+
+    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        # CURRENT_TIMESTAMP is in the session's zone, and Django sets none on MySQL and MariaDB.
+        return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **context)

@@ -1,0 +1,216 @@
+"""The contact: wish, queue and observation in one row, and the sets that hang on it.
+
+``mirror`` writes the wish, ``services`` and ``pull`` the observation, ``outbox`` the queue; the columns are
+disjoint. "Pending" is not stored: it *is* ``desired_gen > applied_gen``. Tables only: no I/O, no policy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import Case, F, Q, Value, When
+from django.utils.translation import gettext_lazy as _
+
+from ..types import ContactStatus, OptInSource, OptOutSource, Priority
+from .account import Account, ContactList
+from .indexes import PartialIndex
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["Contact", "Hold", "ListOptOut", "Membership", "Refusal", "RemoteMembership", "SyncState"]
+
+
+#: From this many tries in vain on, staff are told "failed" although the tries go on.
+FAILED_AFTER = 3
+
+
+class Hold(models.TextChoices):
+    """Why a contact is not tried again until something changes."""
+
+    NONE = "", _("not held")
+    INVALID = "invalid", _("not valid")
+    UNBOUND = "unbound", _("a list is not bound")
+    REJECTED = "rejected", _("refused by the server")
+    REVIEW = "review", _("needs a look")
+
+
+class Refusal(models.TextChoices):
+    """Why a wish was not carried out although everything works."""
+
+    NONE = "", _("not refused")
+    OPTED_OUT = "opted_out", _("has opted out: Do Not Mail")
+    LEFT_LIST = "left_list", _("has left a list")
+
+
+class SyncState(models.TextChoices):
+    """What staff see. *In sync* means: confirmed by Constant Contact for the present wish, and nothing else."""
+
+    IN_SYNC = "in_sync", _("In sync")
+    PENDING = "pending", _("Pending")
+    FAILED = "failed", _("Failed")
+    REFUSED = "refused", _("Refused")
+    FOREIGN = "foreign", _("Not the site's")
+
+
+class ContactQuerySet(models.QuerySet["Contact"]):
+    def with_state(self) -> ContactQuerySet:
+        """Annotate ``state``, one of ``SyncState``."""
+        return self.annotate(
+            state=Case(
+                When(desired_gen=0, then=Value(SyncState.FOREIGN.value)),
+                When(~Q(hold="") | Q(attempts__gte=FAILED_AFTER, lease_token=None), then=Value(SyncState.FAILED.value)),
+                When(
+                    Q(desired_gen__gt=F("applied_gen")) | Q(verify_at__isnull=False),
+                    then=Value(SyncState.PENDING.value),
+                ),
+                When(~Q(refusal=""), then=Value(SyncState.REFUSED.value)),
+                default=Value(SyncState.IN_SYNC.value),
+                output_field=models.CharField(),
+            )
+        )
+
+
+class Contact(models.Model):
+    """One address in one account. A contact with ``desired_gen == 0`` was never claimed by a member: a stranger."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="contacts", verbose_name=_("account"))
+    email = models.CharField(_("address"), max_length=254)
+
+    # The wish
+    first_name = models.CharField(_("first name"), max_length=150, blank=True)
+    last_name = models.CharField(_("last name"), max_length=150, blank=True)
+    profile = models.JSONField(_("profile"), default=dict, blank=True)
+    profile_from = models.CharField(_("profile taken from"), max_length=200, blank=True)
+    desired_gen = models.PositiveBigIntegerField(_("wish number"), default=0)
+    wished_at = models.DateTimeField(_("wished at"), null=True, blank=True)
+    opt_out_wanted = models.BooleanField(_("opt-out under way"), default=False)
+
+    # The queue
+    due_at = models.DateTimeField(_("next try"), null=True, blank=True)
+    priority = models.PositiveSmallIntegerField(_("priority"), default=Priority.RESYNC.value)
+    lease_token = models.UUIDField(null=True, blank=True, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    attempts = models.PositiveIntegerField(_("tries"), default=0)
+    verify_at = models.DateTimeField(_("verified again at"), null=True, blank=True)
+    hold = models.CharField(_("held"), max_length=10, choices=Hold.choices, default=Hold.NONE, blank=True)
+
+    # The observation
+    remote_id = models.CharField(  # noqa: DJ001 - null is "not known there"; an id is unique
+        _("id at Constant Contact"), max_length=64, null=True, blank=True
+    )
+    status = models.CharField(
+        _("status"), max_length=12, choices=[(s.value, s.label) for s in ContactStatus], blank=True
+    )
+    opted_out_at = models.DateTimeField(_("opted out at"), null=True, blank=True)
+    opted_out_source = models.CharField(
+        _("opted out by"),
+        max_length=6,
+        choices=[
+            (OptOutSource.SITE.value, _("the person, on this site")),
+            (OptOutSource.REMOTE.value, _("at Constant Contact")),
+            (OptOutSource.OWNER.value, _("staff")),
+        ],
+        blank=True,
+    )
+    applied_gen = models.PositiveBigIntegerField(_("wish confirmed"), default=0)
+    refusal = models.CharField(_("refused"), max_length=10, choices=Refusal.choices, default=Refusal.NONE, blank=True)
+    seen_at = models.DateTimeField(_("last read"), null=True, blank=True)
+    synced_at = models.DateTimeField(_("in sync at"), null=True, blank=True)
+    error_code = models.CharField(_("last error"), max_length=40, blank=True)
+    error_text = models.CharField(_("what happened"), max_length=300, blank=True)
+    error_at = models.DateTimeField(_("failed at"), null=True, blank=True)
+
+    objects = ContactQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("contact")
+        verbose_name_plural = _("contacts")
+        constraints = [
+            models.UniqueConstraint(fields=["account", "email"], name="ctct_contact_email"),
+            models.UniqueConstraint(fields=["account", "remote_id"], name="ctct_contact_remote_id"),
+            models.CheckConstraint(condition=Q(applied_gen__lte=F("desired_gen")), name="ctct_applied_after_desired"),
+            models.CheckConstraint(
+                condition=Q(lease_token__isnull=True, lease_until__isnull=True)
+                | Q(lease_token__isnull=False, lease_until__isnull=False),
+                name="ctct_lease_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(due_at__isnull=False)
+                | ~Q(hold="")
+                | Q(desired_gen=F("applied_gen"), verify_at__isnull=True),
+                name="ctct_pending_is_due_or_held",
+            ),
+        ]
+        indexes = [
+            PartialIndex(
+                fields=["account", "priority", "due_at"], name="ctct_contact_due", where=Q(due_at__isnull=False)
+            ),
+        ]
+        permissions = [
+            ("sync_contact", "Can ask for a contact to be synced now"),
+            ("remove_contact", "Can remove a contact from all managed lists"),
+            ("opt_out_contact", "Can opt a contact out for good"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def __repr__(self) -> str:
+        # Reprs end up in logs and error mails: no address.
+        return f"<Contact {self.pk}>"
+
+
+class Membership(models.Model):
+    """A wish: this member puts this address on this list. The list is named by key, so binding can change."""
+
+    contact = models.ForeignKey(
+        Contact, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("contact")
+    )
+    key = models.CharField(_("list"), max_length=64)
+    member_key = models.CharField(_("member"), max_length=200)
+
+    class Meta:
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+        constraints = [models.UniqueConstraint(fields=["contact", "key", "member_key"], name="ctct_membership_once")]
+        indexes = [models.Index(fields=["member_key"], name="ctct_membership_member")]
+
+    def __str__(self) -> str:
+        return f"{self.member_key} wants {self.key}"
+
+
+class RemoteMembership(models.Model):
+    """The base: a list that Constant Contact was last known to hold the contact on."""
+
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="remote_memberships")
+    list = models.ForeignKey(ContactList, on_delete=models.CASCADE, related_name="remote_memberships")
+    source = models.CharField(max_length=7, choices=[(s.value, s.value) for s in OptInSource], blank=True)
+    since = models.DateTimeField(null=True, blank=True)
+    foreign = models.BooleanField(default=False, help_text=_("Added at Constant Contact, not by the site's wish."))
+
+    class Meta:
+        verbose_name = _("list at Constant Contact")
+        verbose_name_plural = _("lists at Constant Contact")
+        constraints = [models.UniqueConstraint(fields=["contact", "list"], name="ctct_remote_membership_once")]
+
+    def __str__(self) -> str:
+        return f"contact {self.contact_id} on list {self.list_id}"
+
+
+class ListOptOut(models.Model):
+    """The person left one list. It is sticky: only a later consent of her own for that list outweighs it."""
+
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="list_opt_outs")
+    list = models.ForeignKey(ContactList, on_delete=models.CASCADE, related_name="opt_outs")
+    at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("at"))
+    source = models.CharField(_("where"), max_length=6, choices=[(s.value, s.value) for s in OptOutSource])
+
+    class Meta:
+        verbose_name = _("opt-out of a list")
+        verbose_name_plural = _("opt-outs of lists")
+        constraints = [models.UniqueConstraint(fields=["contact", "list"], name="ctct_list_opt_out_once")]
+
+    def __str__(self) -> str:
+        return f"contact {self.contact_id} left list {self.list_id}"

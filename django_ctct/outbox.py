@@ -1,0 +1,237 @@
+"""The contact's row as a queue: mark, due, claim, done, fail, each a single statement.
+
+Every claim is a compare-and-swap UPDATE, because SQLite has no row locks and no lock may be held across
+HTTP. All times are the database's. A Celery message is only a hint that something here is due. Assignments
+stand in an order that is right on MySQL and MariaDB too, where each sees the ones before it.
+It may import models and types only.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from django.db.models import Case, DateTimeField, F, Min, Q, Value, When
+from django.db.models.functions import Coalesce, Greatest, Least
+
+from .models import Contact, DatabaseNow, Hold
+from .types import Priority
+
+__all__ = [
+    "LEASE",
+    "SLOW_LANE",
+    "VERIFY_AFTER",
+    "Claim",
+    "Failure",
+    "claim",
+    "done",
+    "due",
+    "fail",
+    "holds",
+    "mark",
+    "next_due",
+    "release",
+]
+
+#: A worker that is silent this long has lost its claim.
+LEASE = timedelta(seconds=120)
+#: How long after an unknown outcome the contact is read once more: longer than a write can be on its way.
+VERIFY_AFTER = timedelta(seconds=150)
+#: Failed tries wait a random time up to this, doubled with each try.
+BACKOFF = timedelta(seconds=5)
+LONGEST_BACKOFF = timedelta(hours=1)
+#: From this many tries on, once a day is enough; it is never given up.
+SLOW_LANE = 10
+SLOW_LANE_DELAY = timedelta(days=1)
+
+#: Holds that a new wish lifts. Others wait for what they name.
+_LIFTED_BY_A_WISH = (Hold.INVALID, Hold.REJECTED, Hold.UNBOUND)
+
+_NOW = DatabaseNow()
+_NEVER = Value(None, output_field=DateTimeField(null=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One worker's right to work on one contact, until ``until``. ``gen`` is the wish that it read."""
+
+    contact_id: int
+    token: UUID
+    gen: int
+    at: datetime
+    until: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong and what follows. ``code`` and ``text`` hold nothing personal.
+
+    ``delay`` None means backoff by the number of tries; ``counts`` False gives the try back (nothing was wrong
+    with this contact); ``ambiguous`` asks for a verify pass; ``hold`` stops further tries.
+    """
+
+    code: str
+    text: str
+    delay: timedelta | None = None
+    counts: bool = True
+    ambiguous: bool = False
+    hold: str = Hold.NONE
+
+
+def mark(contact_ids: Iterable[int], priority: Priority) -> int:
+    """Give contacts a new wish number and make them due now. Return how many there were."""
+    unpending = Q(desired_gen=F("applied_gen"))
+    return Contact.objects.filter(pk__in=list(contact_ids)).update(
+        wished_at=Case(When(unpending, then=_NOW), default=F("wished_at")),
+        priority=Case(When(unpending, then=Value(priority.value)), default=Least(F("priority"), Value(priority.value))),
+        due_at=Least(Coalesce(F("due_at"), _NOW), _NOW),
+        hold=Case(When(hold__in=_LIFTED_BY_A_WISH, then=Value("")), default=F("hold")),
+        desired_gen=F("desired_gen") + 1,
+    )
+
+
+def due(account_id: int, *, limit: int, upto: Priority = Priority.RESYNC) -> list[int]:
+    """Return the ids of due contacts, the most urgent first. ``upto`` leaves less urgent ones out."""
+    found = (
+        _claimable()
+        .filter(account_id=account_id, priority__lte=upto.value)
+        .order_by("priority", "due_at")
+        .values_list("pk", flat=True)
+    )
+    return list(found[:limit])
+
+
+def next_due(account_id: int) -> datetime | None:
+    """Return when the account next has something to do; None when nothing is under way."""
+    waiting = Contact.objects.filter(account_id=account_id, due_at__isnull=False, hold="")
+    return waiting.aggregate(moment=Min(Greatest(F("due_at"), Coalesce(F("lease_until"), F("due_at")))))["moment"]
+
+
+def claim(contact_id: int) -> Claim | None:
+    """Take a due contact for ``LEASE``; None when it is not due or another worker has it.
+
+    Taking over from a worker that went silent asks for a verify pass: its last write may still be on its way.
+    """
+    token = uuid4()
+    stolen = Q(lease_token__isnull=False)
+    taken = (
+        _claimable()
+        .filter(pk=contact_id)
+        .update(
+            # First, while lease_token is still the old one.
+            verify_at=Case(
+                When(
+                    stolen,
+                    then=Greatest(Coalesce(F("verify_at"), F("lease_until")), F("lease_until") + VERIFY_AFTER),
+                ),
+                default=F("verify_at"),
+            ),
+            lease_token=token,
+            lease_until=_NOW + LEASE,
+            attempts=F("attempts") + 1,
+        )
+    )
+    return _read_claim(contact_id, token) if taken else None
+
+
+def done(claim: Claim, *, refusal: str = "") -> bool:
+    """Record that the wish ``claim.gen`` is confirmed. A newer wish stays due.
+
+    Return False when the claim was lost meanwhile: then another worker's word counts, and the contact is made
+    due again, because our write may have overtaken its own.
+    """
+    ended = _held_by(claim).update(
+        due_at=Case(
+            When(desired_gen__gt=claim.gen, then=_NOW),
+            When(verify_at__gt=claim.at, then=F("verify_at")),
+            default=_NEVER,
+        ),
+        priority=Case(When(desired_gen__gt=claim.gen, then=F("priority")), default=Value(Priority.RESYNC.value)),
+        verify_at=Case(When(verify_at__gt=claim.at, then=F("verify_at")), default=_NEVER),
+        lease_token=None,
+        lease_until=None,
+        attempts=0,
+        hold="",
+        refusal=refusal,
+        error_code="",
+        error_text="",
+        synced_at=_NOW,
+        applied_gen=Greatest(F("applied_gen"), Value(claim.gen)),
+    )
+    if not ended:
+        mark([claim.contact_id], Priority.RESYNC)
+    return bool(ended)
+
+
+def fail(claim: Claim, failure: Failure) -> bool:
+    """Record a failed try and when the next one is due. Return False when the claim was lost meanwhile."""
+    wait = _wait(claim, failure)
+    return bool(
+        _held_by(claim).update(
+            # A wish that came while we worked need not wait for what the old one ran into.
+            due_at=Case(When(desired_gen__gt=claim.gen, then=_NOW), default=wait),
+            verify_at=_verify_at(failure),
+            hold=Case(When(desired_gen__gt=claim.gen, then=Value("")), default=Value(failure.hold)),
+            attempts=F("attempts") if failure.counts else Greatest(F("attempts") - 1, Value(0)),
+            lease_token=None,
+            lease_until=None,
+            error_code=failure.code[:40],
+            error_text=failure.text[:300],
+            error_at=_NOW,
+        )
+    )
+
+
+def release(contact_ids: Iterable[int]) -> int:
+    """Lift holds and make the contacts due now, without a new wish."""
+    return Contact.objects.filter(pk__in=list(contact_ids), desired_gen__gt=0).update(hold="", due_at=_NOW, attempts=0)
+
+
+def holds(claim: Claim) -> Q:
+    """Return the condition under which a claim is still ours, for statements of other rooms."""
+    return Q(pk=claim.contact_id, lease_token=claim.token)
+
+
+def _claimable():  # type: ignore[no-untyped-def]  # a queryset of Contact, whose generics need no name here
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=_NOW)
+    return Contact.objects.filter(free, hold="", due_at__lte=_NOW)
+
+
+def _held_by(claim: Claim):  # type: ignore[no-untyped-def]  # as above
+    return Contact.objects.filter(holds(claim))
+
+
+def _read_claim(contact_id: int, token: UUID) -> Claim | None:
+    row = (
+        Contact.objects.filter(pk=contact_id, lease_token=token)
+        .annotate(moment=_NOW)
+        .values_list("desired_gen", "moment", "lease_until", "attempts")
+        .first()
+    )
+    return Claim(contact_id, token, *row) if row else None
+
+
+def _wait(claim: Claim, failure: Failure):  # type: ignore[no-untyped-def]  # an expression
+    if failure.hold:
+        return _NEVER
+    delay = failure.delay if failure.delay is not None else _backoff(claim.attempts)
+    return _NOW + delay
+
+
+def _backoff(attempts: int) -> timedelta:
+    """Return a wait with full jitter, so that contacts that failed together do not return together."""
+    if attempts >= SLOW_LANE:
+        return SLOW_LANE_DELAY * random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing
+    longest = min(LONGEST_BACKOFF, BACKOFF * 2 ** (attempts - 1))
+    return longest * random.random()  # noqa: S311 - as above
+
+
+def _verify_at(failure: Failure):  # type: ignore[no-untyped-def]  # an expression
+    if failure.ambiguous:
+        later = _NOW + VERIFY_AFTER
+        return Greatest(Coalesce(F("verify_at"), later), later)
+    return F("verify_at")

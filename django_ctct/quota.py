@@ -1,0 +1,90 @@
+"""The gate: one row per API key, so that all workers together keep Constant Contact's limits.
+
+Calls are spaced, never bursts: at exactly 4 a second a window of one second saw 5, so the spacing is a tenth
+longer than the limit asks. The last tenth of the day's calls is kept for removals and opt-outs. It may
+import models, conf and exceptions only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from .conf import AccountSettings
+from .exceptions import QuotaExhausted, RateLimited
+from .models import DatabaseNow, Quota
+from .types import Priority
+
+__all__ = ["LONGEST_WAIT", "AccountGate", "key_hash"]
+
+#: How much longer than the limit asks two calls are kept apart.
+SLACK = 1.11
+#: The share of the day's calls that only removals and opt-outs may use.
+RESERVE = 0.1
+#: A gate that is this far behind says so instead of keeping a worker waiting (seconds).
+LONGEST_WAIT = 30.0
+
+
+@dataclass(slots=True)
+class AccountGate:
+    """What a backend asks before each request. ``lane`` is the urgency of the contact at hand."""
+
+    settings: AccountSettings
+    lane: Priority = Priority.RESYNC
+
+    def acquire(self) -> None:
+        """Wait for this call's slot and count it.
+
+        Raise ``QuotaExhausted`` when the day's calls are used up for this lane, ``RateLimited`` when the queue
+        for a slot is longer than ``LONGEST_WAIT`` seconds.
+        """
+        wait = self._reserve()
+        if wait > 0:
+            time.sleep(wait)
+
+    def _reserve(self) -> float:
+        """Take the next free slot by compare-and-swap; return the seconds until it."""
+        row, now = self._row()
+        while True:
+            slot = max(row.next_slot or now, now)
+            self._check(row, now, slot)
+            if self._swap(row, now, slot):
+                return (slot - now).total_seconds()
+            row, now = self._row()
+
+    def _row(self) -> tuple[Quota, datetime]:
+        digest = key_hash(self.settings)
+        row = Quota.objects.annotate(moment=DatabaseNow()).filter(key_hash=digest).first()
+        if row is None:
+            Quota.objects.get_or_create(key_hash=digest)
+            return self._row()
+        return row, row.moment
+
+    def _check(self, row: Quota, now: datetime, slot: datetime) -> None:
+        used = row.used if row.day == now.astimezone(UTC).date() else 0
+        if used >= self._allowance():
+            until = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), datetime.min.time(), UTC)
+            raise QuotaExhausted("The calls of this day are used up for changes of this urgency.", until=until)
+        behind = (slot - now).total_seconds()
+        if behind > LONGEST_WAIT:
+            raise RateLimited("Too many workers wait for this account's next call.", retry_after=behind)
+
+    def _allowance(self) -> int:
+        most = self.settings.calls_per_day
+        return most if self.lane <= Priority.REMOVAL else most - int(most * RESERVE)
+
+    def _swap(self, row: Quota, now: datetime, slot: datetime) -> bool:
+        today = now.astimezone(UTC).date()
+        spacing = timedelta(seconds=SLACK / self.settings.calls_per_second)
+        unchanged = Quota.objects.filter(pk=row.pk, next_slot=row.next_slot, used=row.used, day=row.day)
+        used = row.used + 1 if row.day == today else 1
+        return bool(unchanged.update(next_slot=slot + spacing, day=today, used=used))
+
+
+def key_hash(settings: AccountSettings) -> str:
+    """Return the name under which a key's calls are counted. The limits belong to the key, not to the account."""
+    options = settings.options
+    key = options.get("api_key") or options.get("client_id") or options.get("access_token") or settings.alias
+    return hashlib.sha256(str(key).encode()).hexdigest()

@@ -1,0 +1,124 @@
+"""The doubts about the service, as switches: every UNCONFIRMED behaviour of the sheets, with a default.
+
+They exist so that a client can be tried both ways. A switch changes what the sandbox does, never who may
+use it. The defaults follow the sheet's suggestion, or the better evidence where it has some.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from typing import Any
+
+
+def _one_of(*choices: str, why: str) -> Any:
+    """Declare a switch with named positions; the first is the default."""
+    return field(default=choices[0], metadata={"choices": choices, "why": why})
+
+
+def _on_off(default: bool, why: str) -> Any:
+    return field(default=default, metadata={"why": why})
+
+
+def _number(default: int, why: str) -> Any:
+    return field(default=default, metadata={"why": why})
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Hold the position of every switch; section numbers are those of the v1 sheet."""
+
+    # Reading contacts
+    email_miss: str = _one_of("empty", "error", why="§3.3: a search that finds nobody: empty feed, or 500")
+    updatedsince_inclusive: bool = _on_off(True, "§3.3: is the bound itself part of the answer?")
+    page_size: int = _number(50, "§3.2: fixed at 50; smaller pages make tests cheap")
+    next_href: str = _one_of("path", "relative", why="§3.2: /ws/customers/…?next= or contacts?next=")
+    next_token_life: int = _number(0, "§3.2: seconds until a next token is refused; 0 is never")
+    lone_name: str = _one_of("plain", "comma", why="§3.1: a feed's Name of a contact with one name only")
+    opt_out_shown: bool = _on_off(True, "§3.5: do OptOut… elements stand in the entry?")
+
+    # Writing contacts
+    put_omitted: str = _one_of("clear", "keep", why="§3.7: detail fields that a PUT leaves out")
+    missing_contact_lists: str = _one_of(
+        "remove_all", "reject", "keep", why="§3.7: a PUT without <ContactLists>; one client removes so"
+    )
+    empty_lists_need_optin: bool = _on_off(True, "§3.7: is a PUT of no lists without OptInSource a 400?")
+    empty_lists_put: str = _one_of("accept", "reject", why="§3.7: may a PUT empty the lists at all?")
+    legacy_remove_by_contact: bool = _on_off(False, "§6: emptying by contact; 400 since November 2013")
+    list_check_before_duplicate: bool = _on_off(
+        True, "§12.2: a POST of a known address on no list gave the list message, not 409"
+    )
+    unknown_list: str = _one_of("ignore", "reject", why="§7: an unknown list beside a valid one")
+    taken_address_put: str = _one_of("409", "400", why="§3.7: a PUT onto another contact's address")
+    location_scheme: str = _one_of("http", "https", "none", why="§3.4: the scheme of Location")
+    keep_optin_on_kept_membership: bool = _on_off(True, "§6: does a PUT keep a kept list's source, time?")
+    list_put_bumps_update: bool = _on_off(True, "§3.3: does a PUT of lists only move LastUpdateTime?")
+    etag: bool = _on_off(False, "no evidence on v1: ETag on entries, If-Match on PUT (412)")
+
+    # Opting out
+    dnm_details_put: str = _one_of("refuse", "accept", why="§6: details of a Do Not Mail contact")
+    dnm_refusal: str = _one_of("403", "400", "silent_ignore", why="§6: the answer; v2 once said 200, did 0")
+    delete_again: str = _one_of("204", "404", why="§3.8: DELETE of a Do Not Mail contact")
+    delete_source: str = _one_of("ACTION_BY_CUSTOMER", "ACTION_BY_CONTACT", why="§6: OptOutSource after DELETE")
+    confirmed_optin: bool = _on_off(False, "§6: the account's setting; a contact's own join waits")
+
+    # Lists
+    contact_count: bool = _on_off(True, "§4.2: added about 2010")
+    list_created_body: str = _one_of("capture", "entry", why="§4.3: 201 as captured, or as GET writes it")
+    system_list_write: str = _one_of("403", "404", why="§4.3: PUT or DELETE of a system list")
+
+    # The front of the house
+    foreign_account: str = _one_of("403", "401", why="§1.1: credentials of another account")
+    content_type: str = _one_of("typed", "plain", "xml", why="§1.5: the Content-Type of answers")
+    error_body: str = _one_of("text", "xml", "html", why="§8: all three were seen")
+    service_document: bool = _on_off(True, "§2: no longer served by November 2016")
+    rate_limit: bool = _on_off(False, "§8: off, so that tests need not wait")
+    calls_per_second: int = _number(4, "§8: the default of a key")
+    calls_per_day: int = _number(10_000, "§8: the default of a key")
+    over_limit: str = _one_of("403_mashery", "429", why="§8: v1's gateway, or v3's answer")
+
+    def changed(self, changes: Mapping[str, object]) -> Switches:
+        """Return the switches with ``changes``; raise ``ValueError`` with a sentence for a wrong one."""
+        known = {each.name: each for each in fields(self)}
+        positions: dict[str, Any] = {name: _position(known, name, value) for name, value in changes.items()}
+        return replace(self, **positions)
+
+    def as_dict(self) -> dict[str, bool | int | str]:
+        """Return every position by name."""
+        return asdict(self)
+
+
+def _position(known: Mapping[str, Field[Any]], name: str, value: object) -> bool | int | str:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        raise ValueError(f"There is no switch {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+    default = known[name].default
+    if isinstance(default, bool):
+        return _truth(name, value)
+    if isinstance(default, int):
+        return _count(name, value)
+    return _choice(name, value, known[name].metadata["choices"])
+
+
+def _truth(name: str, value: object) -> bool:
+    word = str(value).lower()
+    if word in ("true", "on", "yes", "1"):
+        return True
+    if word in ("false", "off", "no", "0"):
+        return False
+    raise ValueError(f"The switch {name!r} is true or false.")
+
+
+def _count(name: str, value: object) -> int:
+    lowest = 0 if name == "next_token_life" else 1
+    text = str(value)
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not lowest <= int(text) <= 10**9:
+        raise ValueError(f"The switch {name!r} is a whole number from {lowest} up.")
+    return int(text)
+
+
+def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    if str(value) not in choices:
+        raise ValueError(f"The switch {name!r} is one of: {', '.join(choices)}.")
+    return str(value)

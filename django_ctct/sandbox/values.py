@@ -1,0 +1,185 @@
+"""The nouns of the sandbox: contacts, lists, memberships, opt-outs, refusals and the clock.
+
+They exist apart from the rules so that every door can read them. They know no wire: no XML, no JSON, no
+HTTP status. All but the clock are immutable, so what a door has read cannot change while it is written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum, StrEnum
+
+
+class Source(StrEnum):
+    """Name who asked for an opt-in or an opt-out."""
+
+    CONTACT = "ACTION_BY_CONTACT"
+    CUSTOMER = "ACTION_BY_CUSTOMER"
+
+
+class Status(StrEnum):
+    """Name the four states of a contact; always derived, never stored."""
+
+    ACTIVE = "Active"
+    UNCONFIRMED = "Unconfirmed"
+    REMOVED = "Removed"
+    DO_NOT_MAIL = "Do Not Mail"
+
+
+class Group(StrEnum):
+    """Name the three system lists, which are views on the status (v1 sheet §3.3, §4.1)."""
+
+    ACTIVE = "active"
+    DO_NOT_MAIL = "do-not-mail"
+    REMOVED = "removed"
+
+
+class Refusal(Enum):
+    """Say why the account refused; each door maps these to its own statuses."""
+
+    UNKNOWN_CONTACT = "There is no such contact."
+    UNKNOWN_LIST = "There is no such list."
+    SYSTEM_LIST = "A system list cannot be changed."
+    ADDRESS_TAKEN = "The address belongs to a contact already, whatever its status."
+    NAME_TAKEN = "A list of that name exists already."
+    # The spelling "at least on" is the service's own (v1 sheet §3.4).
+    NO_VALID_LIST = "The new contact must contain at least on valid ContactList"
+    NO_KNOWN_LIST = "None of the lists exists."
+    STRANGE_LIST = "One of the lists does not exist."
+    OPTED_OUT = "The contact has opted out: only an act of the contact can bring it back."
+    EMPTIED_BY_CONTACT = "An act of the contact cannot leave it on no list."
+    EMPTY_LISTS = "The lists may not be empty."
+    CHANGED_MEANWHILE = "The contact was changed since it was read."
+
+
+class Refused(Exception):
+    """Carry one refusal out of the account."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.value)
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Hold what a client must show: Basic ``key%user:password`` or a bearer token."""
+
+    username: str = "acme"
+    api_key: str = "sandbox-key"
+    password: str = "sandbox-password"  # noqa: S105 -- made up, guards nothing
+    access_token: str = "sandbox-token"  # noqa: S105 -- made up, guards nothing
+
+
+@dataclass(frozen=True, slots=True)
+class OptIn:
+    """Record by whom and when a membership, or the contact itself, was opted in."""
+
+    source: Source
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """Record by whom, when and why a contact left for good."""
+
+    source: Source
+    at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Hold one contact; ``memberships`` maps list ids to their opt-in, ``version`` counts the writes."""
+
+    id: int
+    uuid: str
+    address: str
+    fields: Mapping[str, str]
+    memberships: Mapping[int, OptIn]
+    opt_in: OptIn
+    inserted: datetime
+    updated: datetime
+    opt_out: OptOut | None = None
+    awaiting: bool = False
+    confirmed: bool = False
+    version: int = 1
+
+    @property
+    def status(self) -> Status:
+        """Derive the status (v1 sheet §6: states)."""
+        if self.opt_out is not None:
+            return Status.DO_NOT_MAIL
+        if not self.memberships:
+            return Status.REMOVED
+        return Status.UNCONFIRMED if self.awaiting else Status.ACTIVE
+
+    @property
+    def group(self) -> Group:
+        """Name the system list the contact is on; an Unconfirmed one is on a list, thus active (§3.3)."""
+        if self.opt_out is not None:
+            return Group.DO_NOT_MAIL
+        return Group.ACTIVE if self.memberships else Group.REMOVED
+
+
+@dataclass(frozen=True, slots=True)
+class ContactList:
+    """Hold one ordinary list."""
+
+    id: int
+    uuid: str
+    name: str
+    updated: datetime
+    sort_order: int = -1
+    opt_in_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Say what a write wants a contact to be.
+
+    ``fields`` are laid over the stored ones; ``lists`` is the complete membership, ``None`` keeps what is
+    there; an id that no list has may be in it, and the account decides what becomes of it.
+    """
+
+    address: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    lists: frozenset[int] | None = frozenset()
+    source: Source = Source.CUSTOMER
+
+
+@dataclass(frozen=True, slots=True)
+class ListDraft:
+    """Say what a write wants a list to be."""
+
+    name: str
+    sort_order: int = -1
+    opt_in_default: bool = False
+
+
+class Clock:
+    """Tell the account's time, which tests may push forward; never backwards."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def now(self) -> datetime:
+        """Return UTC with whole milliseconds, the finest the wire can say (v1 sheet §7)."""
+        moment = datetime.now(UTC) + timedelta(seconds=self._ahead)
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    def seconds(self) -> float:
+        """Return a reading that only grows, for windows of time."""
+        return time.monotonic() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Push the clock forward by ``seconds``."""
+        if not 0 <= seconds <= 366 * 86400 * 10:
+            raise ValueError("The clock goes forward only, and by ten years at most.")
+        self._ahead += seconds
+
+    def rewind(self) -> None:
+        """Return to the real time, for a fresh account."""
+        self._ahead = 0.0

@@ -1,0 +1,20 @@
+"""The signals that a site may listen to. Sender is always ``django_ctct.models.Contact``.
+
+Every one is sent after the fact is committed, with ``contact`` (the row), by ``send_robust``: a receiver that
+fails is logged and changes nothing. This module may import nothing of the package.
+"""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+__all__ = ["contact_failed", "contact_opted_out", "contact_refused", "contact_synced"]
+
+#: Constant Contact has confirmed the present wish. Also gives ``plan``.
+contact_synced = Signal()
+#: The wish was understood and not carried out, because the person opted out or left a list. Also gives ``plan``.
+contact_refused = Signal()
+#: A try failed. Also gives ``error`` (a ``CtctError``).
+contact_failed = Signal()
+#: An opt-out became known: made here, or seen at Constant Contact. Also gives ``source`` (an ``OptOutSource``).
+contact_opted_out = Signal()

@@ -1,0 +1,77 @@
+"""The Celery tasks. A message carries an account's alias and nothing else; the rows say what is to be done.
+
+Losing, doubling, delaying or reordering messages changes latency only, so no task retries, acknowledges late
+or waits: durability is the row's. Only this room imports Celery, and it creates no Celery app.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from celery import shared_task
+
+from . import adapters, conf
+from .drain import drain as drain_account
+from .kick import Kicker
+from .mirror import mirror_all as mirror_members
+
+__all__ = ["BEAT_SCHEDULE", "drain", "kick", "mirror_all", "sweep"]
+
+logger = logging.getLogger(__name__)
+
+_OPTIONS: dict[str, Any] = {
+    "ignore_result": True,
+    "acks_late": False,
+    "reject_on_worker_lost": False,
+    "max_retries": 0,
+    "time_limit": 110,
+    "soft_time_limit": 90,
+    "serializer": "json",
+}
+
+#: For ``app.conf.beat_schedule``: the sweep finds what no hint told of, the mirror what no signal told of.
+BEAT_SCHEDULE: Mapping[str, Mapping[str, Any]] = {
+    "ctct-sweep": {"task": "django_ctct.sweep", "schedule": 60.0, "options": {"expires": 60}},
+    "ctct-mirror-all": {"task": "django_ctct.mirror_all", "schedule": 86_400.0},
+}
+
+
+@shared_task(name="django_ctct.drain", **_OPTIONS)
+def drain(alias: str) -> None:
+    """Reconcile what is due in one account."""
+    drain_account(alias)
+
+
+@shared_task(name="django_ctct.sweep", **_OPTIONS)
+def sweep() -> None:
+    """Reconcile what is due in every account: lost hints, ended leases, waits that are over."""
+    for alias in conf.read().accounts:
+        drain_account(alias, seconds=50.0 / len(conf.read().accounts))
+
+
+@shared_task(name="django_ctct.mirror_all", **{**_OPTIONS, "time_limit": 3600, "soft_time_limit": 3500})
+def mirror_all() -> None:
+    """Find the wishes that changed without a signal."""
+    for adapter in adapters.all_adapters():
+        changed = sum(1 for one in mirror_members(adapter) if one)
+        logger.info("mirror_all %s: %s members changed", adapter.model._meta.label, changed)
+    for alias in conf.read().accounts:
+        kick(alias)
+
+
+def kick(alias: str) -> None:
+    """Hint that something is due in an account, as ``CTCT["KICK"]`` says. Raises nothing."""
+    way = conf.read().kick
+    if way == "thread":
+        _kicker.kick(alias)
+    elif way == "inline":
+        _publish(alias)
+
+
+def _publish(alias: str) -> None:
+    drain.apply_async(args=[alias], queue=conf.read().queue, expires=300)
+
+
+_kicker = Kicker(_publish)
