@@ -15,10 +15,10 @@ from django.db.models.functions import Coalesce, Greatest
 
 from . import conf, outbox, signals
 from .exceptions import ListNotBound
-from .models import Account, Consent, Contact, ContactList, DatabaseNow, Hold, ListOptOut
+from .models import Account, Consent, Contact, ContactList, DatabaseNow, ListOptOut
 from .types import OptOutSource, Priority, normalise_address
 
-__all__ = ["bind_list", "leave_all_lists", "leave_list", "lift_removal", "opt_out", "resubscribe", "sync_now"]
+__all__ = ["leave_all_lists", "leave_list", "lift_removal", "opt_out", "resubscribe", "sync_now"]
 
 
 def opt_out(contact: Contact, *, source: OptOutSource = OptOutSource.SITE) -> None:
@@ -105,20 +105,6 @@ def resubscribe(
 def sync_now(contacts: Iterable[Contact]) -> int:
     """Make contacts due now, held ones too. Return how many."""
     return outbox.release([one.pk for one in contacts])
-
-
-def bind_list(account: Account, key: str, remote_id: str) -> ContactList:
-    """Give a list a key, from now on managed; the key leaves the list that had it. Contacts that waited go on."""
-    with transaction.atomic():
-        ContactList.objects.filter(account=account, key=key).exclude(remote_id=remote_id).update(key=None)
-        one, _made = ContactList.objects.get_or_create(account=account, remote_id=remote_id)
-        one.key = key
-        one.save(update_fields=["key"])
-        wanting = Contact.objects.filter(account=account, memberships__key=key).values_list("pk", flat=True)
-        outbox.mark(set(wanting), Priority.ADD)
-        held = Contact.objects.filter(account=account, hold=Hold.UNBOUND).values_list("pk", flat=True)
-        outbox.release(list(held))
-    return one
 
 
 def _contact(alias: str, address: str) -> Contact:

@@ -117,9 +117,8 @@ class AtomBackend(BaseBackend):
         return contact
 
     def create(self, permit: Permit) -> RemoteContact:
-        _require(permit, Verb.CREATE)
         call = Call("POST", "/contacts")
-        entry = new_contact(self._sendable(call, permit), self._ids)
+        entry = new_contact(self._sendable(call, permit, Verb.CREATE), self._ids)
         answer = self._write(call, self._url("contacts"), entry, allow=frozenset({400}))
         if answer.status == 400:
             raise _refused_create(answer)
@@ -141,14 +140,14 @@ class AtomBackend(BaseBackend):
         return contact
 
     def update(self, existing: RemoteContact, permit: Permit) -> None:
-        _require(permit, Verb.UPDATE)
         call = Call("PUT", "/contacts/{id}")
+        permit = self._sendable(call, permit, Verb.UPDATE)
         if not isinstance(existing.document, Source):
             raise call.error(RemoteConflict, "the contact has to be read before it is written", code="not_read")
-        entry = edited_contact(existing, existing.document, self._sendable(call, permit), self._ids)
+        entry = edited_contact(existing, existing.document, permit, self._ids)
         answer = self._write(
             call,
-            self._url("contacts", existing.remote_id),
+            self._url("contacts", _number(call, existing.remote_id)),
             entry,
             etag=existing.document.etag,
             allow=frozenset({403, 404}),
@@ -158,9 +157,9 @@ class AtomBackend(BaseBackend):
         self._applied(answer, existing.remote_id)
 
     def opt_out(self, existing: RemoteContact, permit: Permit) -> None:
-        _require(permit, Verb.OPT_OUT)
         call = Call("DELETE", "/contacts/{id}")  # not a deletion: it opts the contact out (v1 docs, Opting out)
-        url = self._url("contacts", existing.remote_id)
+        self.sendable(permit, Verb.OPT_OUT)
+        url = self._url("contacts", _number(call, existing.remote_id))
         self._applied(self._http.send(call, url, headers=_READ, allow=frozenset({404})), existing.remote_id)
 
     def _applied(self, answer: Answer, remote_id: str) -> None:
@@ -269,16 +268,10 @@ class AtomBackend(BaseBackend):
         headers = {**_READ, "Content-Type": "application/atom+xml"} | ({"If-Match": etag} if etag else {})
         return self._http.send(call, url, body=serialize(entry), headers=headers, allow=allow)
 
-    def _sendable(self, call: Call, permit: Permit) -> Permit:
-        """Fit the fields (again: it changes nothing the second time), and refuse what could never be taken."""
-        problem = self.email_problem(permit.email)
-        if problem:
-            raise call.error(RequestRejected, problem, code="bad_address")
+    def _sendable(self, call: Call, permit: Permit, verb: Verb) -> Permit:
         for list_id in permit.lists:
             _number(call, list_id)
-        if permit.verb is Verb.CREATE and not permit.lists:
-            raise call.error(RequestRejected, "nobody is created on no list", code="no_valid_list")
-        return replace(permit, fields=self.fit(permit.fields).fields)
+        return self.sendable(permit, verb)
 
     def _located(self, answer: Answer, collection: str) -> str:
         """Take the new id from ``Location``: it, not an address to follow."""
@@ -379,11 +372,6 @@ def _judged(answer: Answer) -> Iterator[None]:
         raise answer.error(RemoteUnavailable, fault.reason, code=fault.code) from None
     except Breach as breach:
         raise answer.error(MalformedResponse, breach.reason, code=breach.code) from None
-
-
-def _require(permit: Permit, verb: Verb) -> None:
-    if permit.verb is not verb:
-        raise ValueError(f"This permit is for {permit.verb}, not for {verb}.")
 
 
 def _number(call: Call, remote_id: str) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
-from ..types import ContactStatus, ContactSummary, Permit, RemoteContact, RemoteList
+from ..exceptions import RequestRejected
+from ..types import ContactStatus, ContactSummary, Permit, RemoteContact, RemoteList, Verb
 
 __all__ = ["BaseBackend", "FieldLimit", "Fitted", "Gate", "NoGate"]
 
@@ -134,7 +135,22 @@ class BaseBackend(ABC):
         """Give back connections. The default has none."""
         return
 
-    # Fields
+    # Permits and fields
+
+    @classmethod
+    def sendable(cls, permit: Permit, verb: Verb) -> Permit:
+        """Return the permit with its fields fitted, for each write to begin with.
+
+        Fitting twice changes nothing, so it does no harm where the caller did it. Raise ``RequestRejected`` where
+        the server could only refuse, and ``ValueError`` for a permit of another verb: that is a mistake in the code.
+        """
+        if permit.verb is not verb:
+            raise ValueError(f"This permit is for {permit.verb}, not for {verb}.")
+        if problem := cls.email_problem(permit.email):
+            raise RequestRejected(problem, code="bad_address")
+        if verb is Verb.CREATE and not permit.lists:
+            raise RequestRejected("Nobody is created on no list.", code="no_valid_list")
+        return replace(permit, fields=cls.fit(permit.fields).fields)
 
     @classmethod
     def fit(cls, fields: Mapping[str, str]) -> Fitted:

@@ -67,7 +67,7 @@ class _TimedStream(io.RawIOBase):
         if left <= 0:
             raise TimeoutError
         self._sock.settimeout(min(READ_SECONDS, left))
-        return self._raw.readinto(buffer)  # type: ignore[attr-defined, no-any-return]  # typeshed leaves it out
+        return self._raw.readinto(buffer)
 
     def close(self) -> None:
         self._raw.close()
@@ -77,13 +77,14 @@ class _TimedStream(io.RawIOBase):
 class _TimedResponse(http.client.HTTPResponse):
     def __init__(self, exchange: Exchange, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_TimedStream(self.fp.detach(), sock, exchange))  # type: ignore[attr-defined]
+        self.fp = io.BufferedReader(_TimedStream(self.fp.detach(), sock, exchange))
 
 
 class _TimedConnection:
     """Mixed into urllib3's connections: connects within the deadline, and notes when the first byte goes out."""
 
     exchange: Exchange
+    sock: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -94,7 +95,7 @@ class _TimedConnection:
         super().connect()  # type: ignore[misc]  # a connection of urllib3, see _timed
 
     def send(self, data: Any) -> None:
-        if self.sock is None:  # type: ignore[has-type]
+        if self.sock is None:
             self.connect()
         self.exchange.sent = True
         super().send(data)  # type: ignore[misc]
@@ -114,7 +115,7 @@ class _TimedAdapter(HTTPAdapter):
         super().__init__(max_retries=retry)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
             "http": _timed(urllib3.HTTPConnectionPool, urllib3.connection.HTTPConnection, self._exchange),
             "https": _timed(urllib3.HTTPSConnectionPool, urllib3.connection.HTTPSConnection, self._exchange),

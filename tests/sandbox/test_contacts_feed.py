@@ -167,7 +167,9 @@ def test_a_member_is_an_address_and_a_name_under_the_contacts_id(scene: Caller) 
     assert member is not None
     assert names(member) == ["EmailAddress", "Name"]
     assert member.findtext(f"{CTCT}Name") == "Byron, Ada"
-    assert entry.findtext(f"{ATOM}id") == member.get("id") == "http://api.constantcontact.com/ws/customers/acme/contacts/1"
+    assert (
+        entry.findtext(f"{ATOM}id") == member.get("id") == "http://api.constantcontact.com/ws/customers/acme/contacts/1"
+    )
     assert entry.find(f"{ATOM}link").get("href") == "/ws/customers/acme/lists/1/members/1"  # type: ignore[union-attr]
 
 

@@ -74,7 +74,13 @@ def test_paths_outside_any_door_are_404(api: Caller) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PUT", "contacts"), ("DELETE", "contacts"), ("POST", "contacts/1"), ("PATCH", "contacts/1"), ("POST", "lists/1/members")],
+    [
+        ("PUT", "contacts"),
+        ("DELETE", "contacts"),
+        ("POST", "contacts/1"),
+        ("PATCH", "contacts/1"),
+        ("POST", "lists/1/members"),
+    ],
 )
 def test_an_unsupported_method_is_415(scene: Caller, method: str, path: str) -> None:
     assert scene.send(method, path, entry(contact())).status_code == 415
@@ -140,7 +146,9 @@ def test_the_atom_date_must_be_a_date(api: Caller, moment: str, status: int) -> 
     assert api.send("POST", "contacts", body).status_code == status
 
 
-@pytest.mark.parametrize("address", [None, "", "ada", "ada@", "@example.com", "a b@example.com", "a" * 69 + "@example.com"])
+@pytest.mark.parametrize(
+    "address", [None, "", "ada", "ada@", "@example.com", "a b@example.com", "a" * 69 + "@example.com"]
+)
 def test_the_address_must_be_one(api: Caller, address: str | None) -> None:
     assert api.post(address=address).status_code == 400
 
@@ -156,10 +164,10 @@ def test_unknown_and_read_only_elements_are_tolerated(api: Caller) -> None:
     assert (api.person()["status"], api.person()["confirmed"]) == ("Active", False)
 
 
-@pytest.mark.parametrize(("name", "limit"), [("FirstName", 50), ("CustomField15", 50), ("PostalCode", 25), ("Note", 500)])
-def test_a_text_of_the_longest_length_is_taken_and_a_longer_one_refused(
-    api: Caller, name: str, limit: int
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "limit"), [("FirstName", 50), ("CustomField15", 50), ("PostalCode", 25), ("Note", 500)]
+)
+def test_a_text_of_the_longest_length_is_taken_and_a_longer_one_refused(api: Caller, name: str, limit: int) -> None:
     assert api.post(address="a@example.com", **{name: "ü" * limit}).status_code == 201
     assert api.post(address="b@example.com", **{name: "ü" * (limit + 1)}).status_code == 400
 
@@ -194,7 +202,9 @@ def test_a_missing_source_is_400(scene: Caller) -> None:
     assert scene.put(1, source=None).status_code == 400
 
 
-@pytest.mark.parametrize("lists", [None, [], [9], ["junk"], [list_uri(1, "other")], ["http://example.com/ws/customers/acme/lists/1"]])
+@pytest.mark.parametrize(
+    "lists", [None, [], [9], ["junk"], [list_uri(1, "other")], ["http://example.com/ws/customers/acme/lists/1"]]
+)
 def test_a_new_contact_needs_a_valid_list(api: Caller, lists: list[int | str] | None) -> None:
     answer = api.post(lists=lists)
     assert (answer.status_code, answer.text) == (400, NO_LIST)

@@ -20,9 +20,7 @@ def test_a_new_contact_on_a_list_is_active(api: Caller, source: str) -> None:
 
 @pytest.mark.parametrize("source", [CUSTOMER, CONTACT])
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_a_post_of_a_known_address_is_a_conflict_and_changes_nothing(
-    scene: Caller, address: str, source: str
-) -> None:
+def test_a_post_of_a_known_address_is_a_conflict_and_changes_nothing(scene: Caller, address: str, source: str) -> None:
     before = scene.person(address)
     assert scene.post(address=address, lists=[2], source=source, FirstName="Other").status_code == 409
     assert scene.person(address) == before

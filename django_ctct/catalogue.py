@@ -1,0 +1,77 @@
+"""The account's lists: read what is there, make one, and bind keys to them.
+
+It may import services (for the way to the account), models, outbox and types.
+"""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from . import outbox
+from .models import Account, Contact, ContactList, DatabaseNow, Hold, Membership
+from .services import Link
+from .types import Priority, RemoteList
+
+__all__ = ["bind_list", "create_list", "read_lists", "unbind_list", "unbound_keys"]
+
+
+def read_lists(link: Link) -> list[ContactList]:
+    """Read all lists of the account into the tables. A list that vanished is kept and marked as missing."""
+    found = list(link.backend.lists())
+    with transaction.atomic():
+        rows = [_keep(link.account, one) for one in found]
+        gone = ContactList.objects.filter(account=link.account).exclude(pk__in=[row.pk for row in rows])
+        gone.update(missing_since=Coalesce(F("missing_since"), DatabaseNow()))
+        Account.objects.filter(pk=link.account.pk).update(
+            lists_read_at=DatabaseNow(), reached_at=DatabaseNow(), auth_failed_at=None
+        )
+    return rows
+
+
+def create_list(link: Link, name: str, *, key: str | None = None) -> ContactList:
+    """Make a list at Constant Contact, and bind it when a key is given. ``RemoteConflict``: the name is taken."""
+    row = _keep(link.account, link.backend.create_list(name))
+    return bind_list(link.account, key, row.remote_id) if key else row
+
+
+def bind_list(account: Account, key: str, remote_id: str) -> ContactList:
+    """Give a list a key, from now on managed; the key leaves the list that had it. Contacts that waited go on."""
+    with transaction.atomic():
+        ContactList.objects.filter(account=account, key=key).exclude(remote_id=remote_id).update(key=None)
+        row, _made = ContactList.objects.get_or_create(account=account, remote_id=remote_id)
+        row.key = key
+        row.save(update_fields=["key"])
+        wanting = Contact.objects.filter(account=account, memberships__key=key).values_list("pk", flat=True)
+        outbox.mark(set(wanting), Priority.ADD)
+        held = Contact.objects.filter(account=account, hold=Hold.UNBOUND).values_list("pk", flat=True)
+        outbox.release(list(held))
+    return row
+
+
+def unbind_list(row: ContactList) -> None:
+    """Take the key off a list: it is not managed any more, and nobody is added to it or taken off."""
+    row.key = None
+    row.save(update_fields=["key"])
+
+
+def unbound_keys(account: Account) -> frozenset[str]:
+    """Return the keys that members are wished on and no list is bound to."""
+    wished = set(Membership.objects.filter(contact__account=account).values_list("key", flat=True).distinct())
+    bound = ContactList.objects.filter(account=account, key__isnull=False).values_list("key", flat=True)
+    return frozenset(wished - set(bound))
+
+
+def _keep(account: Account, found: RemoteList) -> ContactList:
+    row, _made = ContactList.objects.update_or_create(
+        account=account,
+        remote_id=found.remote_id,
+        defaults={
+            "name": found.name[:255],
+            "members": found.members,
+            "seen_at": DatabaseNow(),
+            "missing_since": None,
+        },
+    )
+    return row
