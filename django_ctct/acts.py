@@ -55,9 +55,12 @@ def leave_all_lists(contact: Contact, *, source: OptOutSource = OptOutSource.OWN
 def _leave(contact: Contact, lists: Iterable[ContactList], source: OptOutSource) -> Contact:
     with transaction.atomic():
         for one in lists:
-            ListOptOut.objects.update_or_create(
-                contact=contact, list=one, defaults={"at": DatabaseNow(), "source": source.value}
-            )
+            record = {"at": DatabaseNow(), "source": source.value}
+            if source is OptOutSource.OWNER:
+                # What the person did herself stands: staff may lift only what staff did.
+                ListOptOut.objects.get_or_create(contact=contact, list=one, defaults=record)
+            else:
+                ListOptOut.objects.update_or_create(contact=contact, list=one, defaults=record)
         outbox.mark([contact.pk], Priority.REMOVAL)
     return contact
 

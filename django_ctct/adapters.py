@@ -53,7 +53,7 @@ class MemberAdapter:
     def desired(self, member: Any) -> DesiredContact:
         """Return what the site wants for this member. An empty address means: nothing."""
         return DesiredContact(
-            email=normalise_address(read(member, self.email)),
+            email=normalise_address(read(member, type(self).email)),
             lists=frozenset(key for key, rule in self.lists.items() if read(member, rule)),
             fields={name: text for name, rule in self.field_rules() if (text := _text(read(member, rule)))},
         )
@@ -61,7 +61,7 @@ class MemberAdapter:
     def field_rules(self) -> Iterator[tuple[str, Rule]]:
         """Yield the contact fields that the site owns. A name attribute that the model lacks is left out."""
         for name in ("first_name", "last_name"):
-            rule = getattr(self, name)
+            rule = getattr(type(self), name)  # from the class: a function must not become a method
             if rule is not None and name not in self.fields and (rule != name or _has(self.model, name)):
                 yield name, rule
         yield from self.fields.items()

@@ -28,6 +28,7 @@ from .models import (
     Membership,
     RemoteMembership,
     WriteAttempt,
+    moment_of,
 )
 from .outbox import Claim
 from .planning import Base, Consented, Create, Desired, ListPolicy, OptOut, OptOuts, Update
@@ -78,8 +79,8 @@ class Local:
 
 def load(contact_id: int) -> Local:
     """Read a contact's books. The contact's row, and with it the wish number, is read by the claim before."""
-    contact = Contact.objects.select_related("account").annotate(moment=DatabaseNow()).get(pk=contact_id)
-    now = contact.moment
+    contact = Contact.objects.select_related("account").with_moment().get(pk=contact_id)
+    now = moment_of(contact)
     lists = list(ContactList.objects.filter(account_id=contact.account_id, key__isnull=False))
     bound = {one.key: one.remote_id for one in lists}
     keys = set(Membership.objects.filter(contact=contact).values_list("key", flat=True))

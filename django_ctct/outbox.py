@@ -12,12 +12,25 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, cast
 from uuid import UUID, uuid4
 
-from django.db.models import Case, DateTimeField, F, Min, Q, Value, When
+from django.db.models import (
+    Case,
+    DateTimeField,
+    F,
+    Min,
+    PositiveBigIntegerField,
+    PositiveSmallIntegerField,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Greatest, Least
 
-from .models import Contact, DatabaseNow, Hold
+from .models import Contact, DatabaseNow, Hold, moment_of
 from .types import Priority
 
 __all__ = [
@@ -84,10 +97,10 @@ class Failure:
 
 def mark(contact_ids: Iterable[int], priority: Priority) -> int:
     """Give contacts a new wish number and make them due now. Return how many there were."""
-    unpending = Q(desired_gen=F("applied_gen"))
+    unpending, urgency = Q(desired_gen=F("applied_gen")), _small(priority)
     return Contact.objects.filter(pk__in=list(contact_ids)).update(
         wished_at=Case(When(unpending, then=_NOW), default=F("wished_at")),
-        priority=Case(When(unpending, then=Value(priority.value)), default=Least(F("priority"), Value(priority.value))),
+        priority=Case(When(unpending, then=urgency), default=Least(F("priority"), urgency)),
         due_at=Least(Coalesce(F("due_at"), _NOW), _NOW),
         hold=Case(When(hold__in=_LIFTED_BY_A_WISH, then=Value("")), default=F("hold")),
         desired_gen=F("desired_gen") + 1,
@@ -108,7 +121,8 @@ def due(account_id: int, *, limit: int, upto: Priority = Priority.RESYNC) -> lis
 def next_due(account_id: int) -> datetime | None:
     """Return when the account next has something to do; None when nothing is under way."""
     waiting = Contact.objects.filter(account_id=account_id, due_at__isnull=False, hold="")
-    return waiting.aggregate(moment=Min(Greatest(F("due_at"), Coalesce(F("lease_until"), F("due_at")))))["moment"]
+    soonest = waiting.aggregate(moment=Min(Greatest(F("due_at"), Coalesce(F("lease_until"), F("due_at")))))
+    return cast("datetime | None", soonest["moment"])
 
 
 def claim(contact_id: int) -> Claim | None:
@@ -150,7 +164,7 @@ def done(claim: Claim, *, refusal: str = "") -> bool:
             When(verify_at__gt=claim.at, then=F("verify_at")),
             default=_NEVER,
         ),
-        priority=Case(When(desired_gen__gt=claim.gen, then=F("priority")), default=Value(Priority.RESYNC.value)),
+        priority=Case(When(desired_gen__gt=claim.gen, then=F("priority")), default=_small(Priority.RESYNC)),
         verify_at=Case(When(verify_at__gt=claim.at, then=F("verify_at")), default=_NEVER),
         lease_token=None,
         lease_until=None,
@@ -160,7 +174,7 @@ def done(claim: Claim, *, refusal: str = "") -> bool:
         error_code="",
         error_text="",
         synced_at=_NOW,
-        applied_gen=Greatest(F("applied_gen"), Value(claim.gen)),
+        applied_gen=Greatest(F("applied_gen"), Value(claim.gen, PositiveBigIntegerField())),
     )
     if not ended:
         mark([claim.contact_id], Priority.RESYNC)
@@ -176,7 +190,7 @@ def fail(claim: Claim, failure: Failure) -> bool:
             due_at=Case(When(desired_gen__gt=claim.gen, then=_NOW), default=wait),
             verify_at=_verify_at(failure),
             hold=Case(When(desired_gen__gt=claim.gen, then=Value("")), default=Value(failure.hold)),
-            attempts=F("attempts") if failure.counts else Greatest(F("attempts") - 1, Value(0)),
+            attempts=F("attempts") if failure.counts else F("attempts") - 1,
             lease_token=None,
             lease_until=None,
             error_code=failure.code[:40],
@@ -196,26 +210,27 @@ def holds(claim: Claim) -> Q:
     return Q(pk=claim.contact_id, lease_token=claim.token)
 
 
-def _claimable():  # type: ignore[no-untyped-def]  # a queryset of Contact, whose generics need no name here
+def _small(priority: Priority) -> Value:
+    return Value(priority.value, PositiveSmallIntegerField())
+
+
+def _claimable() -> QuerySet[Contact]:
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=_NOW)
     return Contact.objects.filter(free, hold="", due_at__lte=_NOW)
 
 
-def _held_by(claim: Claim):  # type: ignore[no-untyped-def]  # as above
+def _held_by(claim: Claim) -> QuerySet[Contact]:
     return Contact.objects.filter(holds(claim))
 
 
 def _read_claim(contact_id: int, token: UUID) -> Claim | None:
-    row = (
-        Contact.objects.filter(pk=contact_id, lease_token=token)
-        .annotate(moment=_NOW)
-        .values_list("desired_gen", "moment", "lease_until", "attempts")
-        .first()
-    )
-    return Claim(contact_id, token, *row) if row else None
+    row = Contact.objects.filter(pk=contact_id, lease_token=token).with_moment().first()
+    if row is None or row.lease_until is None:
+        return None
+    return Claim(contact_id, token, row.desired_gen, moment_of(row), row.lease_until, row.attempts)
 
 
-def _wait(claim: Claim, failure: Failure):  # type: ignore[no-untyped-def]  # an expression
+def _wait(claim: Claim, failure: Failure) -> Any:
     if failure.hold:
         return _NEVER
     delay = failure.delay if failure.delay is not None else _backoff(claim.attempts)
@@ -225,12 +240,12 @@ def _wait(claim: Claim, failure: Failure):  # type: ignore[no-untyped-def]  # an
 def _backoff(attempts: int) -> timedelta:
     """Return a wait with full jitter, so that contacts that failed together do not return together."""
     if attempts >= SLOW_LANE:
-        return SLOW_LANE_DELAY * random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing
-    longest = min(LONGEST_BACKOFF, BACKOFF * 2 ** (attempts - 1))
+        return SLOW_LANE_DELAY * (0.5 + random.random() / 2)  # noqa: S311 - spreads load, guards nothing
+    longest: timedelta = min(LONGEST_BACKOFF, BACKOFF * 2 ** (attempts - 1))
     return longest * random.random()  # noqa: S311 - as above
 
 
-def _verify_at(failure: Failure):  # type: ignore[no-untyped-def]  # an expression
+def _verify_at(failure: Failure) -> Combinable:
     if failure.ambiguous:
         later = _NOW + VERIFY_AFTER
         return Greatest(Coalesce(F("verify_at"), later), later)

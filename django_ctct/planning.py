@@ -171,8 +171,9 @@ def departures(base: Base, existing: RemoteContact, managed: Mapping[str, ListPo
 
 def additions(desired: Desired, base: Base, existing: RemoteContact) -> frozenset[str]:
     """Return the lists that the contact is on by someone's act at Constant Contact, and not by our wish."""
-    unexplained = existing.lists.keys() - base.lists - base.may_hold
-    return ((base.foreign & existing.lists.keys()) | unexplained) - desired.lists
+    present = frozenset(existing.lists)
+    unexplained = present - base.lists - base.may_hold
+    return ((base.foreign & present) | unexplained) - desired.lists
 
 
 def plan(
@@ -275,7 +276,7 @@ def _plan_opted_out(
     """Reopen a Do Not Mail contact on the lists she asked for and no others, or leave her alone."""
     if not effective:
         return _nothing(withheld, opted_out=True)
-    target, present = _target(effective, existing, managed), existing.lists.keys()
+    target, present = _target(effective, existing, managed), frozenset(existing.lists)
     return Update(
         lists=target,
         adds=target - present,
@@ -315,7 +316,7 @@ def _target(
     managed: Mapping[str, ListPolicy],
     kept: frozenset[str] = NO_LISTS,
 ) -> frozenset[str]:
-    return (existing.lists.keys() - managed.keys()) | effective | kept
+    return frozenset(existing.lists.keys() - managed.keys()) | effective | kept
 
 
 def _kept(desired: Desired, base: Base, existing: RemoteContact, managed: Mapping[str, ListPolicy]) -> frozenset[str]:

@@ -127,12 +127,12 @@ class MemoryBackend(BaseBackend):
     def rename_list(self, list_id: str, name: str) -> None:
         call = Call("PUT", "/lists/{id}")
         number = _number(call, list_id)
-        existing = self.get_list(list_id)
-        if existing is None:
+        if self.get_list(list_id) is None:
             raise call.error(RemoteConflict, "the list is not there any more", code="gone")
-        draft = ListDraft(_list_name(call, name))
+        wanted = _list_name(call, name)
         with self._door(call):
-            self.account.update_list(number, draft)
+            old = self.account.contact_list(number)
+            self.account.update_list(number, ListDraft(wanted, old.sort_order, old.opt_in_default))
 
     def delete_list(self, list_id: str) -> None:
         call = Call("DELETE", "/lists/{id}")

@@ -1,7 +1,7 @@
 """The tables. No I/O beyond the database, no policy, no network; may import types only."""
 
 from .account import Account, ContactList, Quota
-from .clock import DatabaseNow
+from .clock import DatabaseNow, moment_of
 from .contact import Contact, Hold, ListOptOut, Membership, Refusal, RemoteMembership, SyncState
 from .journal import ABSENT, Consent, WriteAttempt
 
@@ -20,4 +20,5 @@ __all__ = [
     "RemoteMembership",
     "SyncState",
     "WriteAttempt",
+    "moment_of",
 ]

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..types import ContactStatus, OptInSource, OptOutSource, Priority
 from .account import Account, ContactList
+from .clock import DatabaseNow
 from .indexes import PartialIndex
 
 if TYPE_CHECKING:
@@ -70,6 +71,10 @@ class ContactQuerySet(models.QuerySet["Contact"]):
                 output_field=models.CharField(),
             )
         )
+
+    def with_moment(self) -> ContactQuerySet:
+        """Annotate the database's time of reading; ``moment_of`` gives it."""
+        return self.annotate(moment=DatabaseNow())
 
 
 class Contact(models.Model):

@@ -1,4 +1,4 @@
-"""The machine's handles under ``/_sandbox/``: state, requests, reset, act, faults, switches, clock.
+"""The levers for machines under ``/_sandbox/``: state, requests, reset, act, faults, switches, clock.
 
 It exists so that tests and a site's own CI can drive the sandbox by JSON. It is not part of any wire of
 Constant Contact, needs no credentials, and refuses requests that a foreign web page could have caused.

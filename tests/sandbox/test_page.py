@@ -72,7 +72,7 @@ def test_the_page_needs_nothing_from_elsewhere(scene: Caller) -> None:
     ],
 )
 def test_buttons_act(scene: Caller, form: dict[str, str], status: str, lists: list[str]) -> None:
-    answer = act(scene, **form)
+    answer = act(scene, None, **form)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
     person = scene.person(form.get("email", "ada@example.com"))
     assert (person["status"], person["lists"]) == (status, lists)
