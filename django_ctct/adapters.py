@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from . import conf
 from .exceptions import ConfigurationError
-from .types import DesiredContact, normalise_address
+from .types import DesiredContact, normalise_address, storable
 
 __all__ = ["MemberAdapter", "Rule", "all_adapters", "follow", "for_account"]
 
@@ -112,7 +112,7 @@ def _follow(start: Any, path: str) -> Any:
 
 
 def _text(value: object) -> str:
-    return "" if value is None or value is False else str(value).strip()
+    return "" if value is None or value is False else storable(str(value)).strip()
 
 
 def _has(model: type[models.Model], name: str) -> bool:

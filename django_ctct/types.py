@@ -30,12 +30,18 @@ __all__ = [
     "Subscription",
     "Verb",
     "normalise_address",
+    "storable",
 ]
 
 
 def normalise_address(raw: object) -> str:
     """Return an address as Constant Contact stores it: without blanks around it, in lower case (v1 §3.4)."""
-    return str(raw or "").strip().lower()
+    return storable(raw).strip().lower()
+
+
+def storable(raw: object) -> str:
+    """Return text that every database can keep: without NUL and lone surrogates."""
+    return str(raw or "").replace("\x00", "").encode("utf-8", "ignore").decode()
 
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
