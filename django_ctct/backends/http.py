@@ -189,6 +189,7 @@ class Transport:
             try:
                 response = self._request(call, url, body, headers)
             except _LIBRARY_ERRORS as error:
+                self._exchange.drop()
                 raise self._failure(call, error) from None
             with closing(response):
                 answer = self._answer(call, response, cap)
@@ -240,7 +241,7 @@ class Transport:
         """Say what became of a request without an answer. A write is 'not applied' only where that is certain."""
         cause = self._cause(error)
         reason = _FLAWS.get(cause) or next(reason for _, code, reason in _CAUSES if code == cause)
-        nothing_sent = not self._exchange.sent and cause in _BEFORE_SENDING
+        nothing_sent = not self._exchange.sent and (self._exchange.connecting or cause in _BEFORE_SENDING)
         if cause == "unsendable" and nothing_sent:
             return call.error(RequestRejected, reason, code=cause)
         if call.writes and not nothing_sent:

@@ -36,17 +36,27 @@ Authorize = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 
 class Exchange:
-    """The request under way: when it must be over, and whether a byte of it may have left."""
+    """The request under way: when it must be over, and whether a byte of it may have left.
+
+    ``connecting`` and not ``sent`` is proof that nothing left; neither of them proves nothing.
+    """
 
     def __init__(self) -> None:
         self.begin(0)
 
     def begin(self, seconds: float) -> None:
         self.ends = time.monotonic() + seconds
+        self.connecting = False
         self.sent = False
+        self.opened: http.client.HTTPResponse | None = None
 
     def left(self) -> float:
         return self.ends - time.monotonic()
+
+    def drop(self) -> None:
+        """Close an answer that never reached us: urllib3 leaves it open when it does not like its headers."""
+        if self.opened is not None:
+            self.opened.close()
 
 
 class _TimedStream(io.RawIOBase):
@@ -77,6 +87,7 @@ class _TimedStream(io.RawIOBase):
 class _TimedResponse(http.client.HTTPResponse):
     def __init__(self, exchange: Exchange, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
+        exchange.opened = self
         self.fp = io.BufferedReader(_TimedStream(self.fp.detach(), sock, exchange))
 
 
@@ -92,6 +103,7 @@ class _TimedConnection:
 
     def connect(self) -> None:
         self.timeout = min(CONNECT_SECONDS, max(self.exchange.left(), 0.001))
+        self.exchange.connecting = True
         super().connect()  # type: ignore[misc]  # a connection of urllib3, see _timed
 
     def send(self, data: Any) -> None:

@@ -19,7 +19,9 @@ class Member(models.Model):
         return f"member {self.pk}"
 
     def reads_the_letter(self) -> bool:
-        """A rule that depends on another table."""
+        """A rule that depends on another table, and on a member who explodes."""
+        if self.first_name == "explode":
+            raise ZeroDivisionError(f"the text of an error may hold an address: {self.email}")
         return self.wants_newsletter or self.subscriptions.filter(active=True).exists()
 
 

@@ -1,0 +1,113 @@
+"""What all pages have in common: rows that no hand edits, acts by POST with a permission each, and their trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+
+from .. import tasks
+
+__all__ = ["CtctAdmin", "ReadOnlyAdmin", "kick_after_commit", "log", "posted"]
+
+M = TypeVar("M", bound=Model)
+P = ParamSpec("P")
+A = TypeVar("A", bound="CtctAdmin[Any]")
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin
+else:
+
+    class _ModelAdmin(admin.ModelAdmin):
+        """Django's class takes no type argument at run time."""
+
+        def __class_getitem__(cls, _model):
+            return cls
+
+
+class CtctAdmin(_ModelAdmin[M], Generic[M]):
+    """Rows of a mirror: neither added nor deleted by hand."""
+
+    class Media:
+        css = {"all": ["django_ctct/admin.css"]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def may(self, request: HttpRequest, permission: str) -> bool:
+        """Say whether this user may see these rows and has the permission of an act, by its codename."""
+        return self.has_view_permission(request) and request.user.has_perm(f"{self.opts.app_label}.{permission}")
+
+    def act_path(self, route: str, view: Callable[..., HttpResponse], name: str) -> Any:
+        """Return the URL of an act or a page of ours, ``admin:django_ctct_<model>_<name>``."""
+        full = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return path(route, self.admin_site.admin_view(view), name=full)
+
+    def link(self, name: str, *args: object) -> str:
+        """Return the address of one of this model's pages."""
+        full = f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return reverse(full, args=args, current_app=self.admin_site.name)
+
+    def page(self, request: HttpRequest, template: str, title: str, context: dict[str, Any]) -> TemplateResponse:
+        """Render a page of ours in the admin's frame."""
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # Django's own way to say it
+        frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "media": self.media}
+        return TemplateResponse(request, f"admin/django_ctct/{template}", {**frame, **context})
+
+
+class ReadOnlyAdmin(CtctAdmin[M], Generic[M]):
+    """Rows that are looked at and never edited."""
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+
+def posted(
+    permission: str,
+) -> Callable[
+    [Callable[Concatenate[A, HttpRequest, P], HttpResponse]], Callable[Concatenate[A, HttpRequest, P], HttpResponse]
+]:
+    """Let a view of an admin run only for POST and only with a permission, outside of any transaction.
+
+    No transaction may span a call to Constant Contact, also where the site sets ``ATOMIC_REQUESTS``.
+    """
+
+    def wrap(
+        view: Callable[Concatenate[A, HttpRequest, P], HttpResponse],
+    ) -> Callable[Concatenate[A, HttpRequest, P], HttpResponse]:
+        @transaction.non_atomic_requests
+        @wraps(view)
+        def checked(self: A, request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if request.method != "POST":
+                return HttpResponseNotAllowed(["POST"])
+            if not self.may(request, permission):
+                raise PermissionDenied
+            return view(self, request, *args, **kwargs)
+
+        return checked
+
+    return wrap
+
+
+def log(request: HttpRequest, rows: Sequence[Model], message: str) -> None:
+    """Keep in the admin's log who did it."""
+    if rows:
+        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, message)  # type: ignore[arg-type]  # any rows do
+
+
+def kick_after_commit(aliases: Iterable[str]) -> None:
+    """Wake a worker for each account once what was asked for is committed."""
+    for alias in sorted(set(aliases)):
+        transaction.on_commit(lambda alias=alias: tasks.kick(alias), robust=True)  # type: ignore[misc]  # bound early

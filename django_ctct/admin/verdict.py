@@ -1,0 +1,151 @@
+"""The one sentence at the top of a contact's page: how things stand, why, and what a person can do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+from django.utils.translation import gettext as _, ngettext
+
+from ..models import Contact, Hold, Refusal, SyncState
+from ..types import OptOutSource
+from .difference import Difference, ListRow, left_words
+from .words import BADGES, joined, moment, reason, state_of
+
+__all__ = ["Verdict", "verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``text`` says how it stands, ``advice`` what a person can do; ``technical`` is the error as it was recorded."""
+
+    tone: str
+    sign: str
+    label: str
+    text: str
+    advice: str = ""
+    technical: str = ""
+
+
+def verdict(difference: Difference) -> Verdict:
+    """Say how it stands with one contact. Its row was read ``with_state()``."""
+    contact = difference.contact
+    state = state_of(contact)
+    text, advice = _WORDS[state](difference)
+    tone, sign = BADGES[state]
+    show_error = state in (SyncState.FAILED, SyncState.PENDING)
+    return Verdict(tone, sign, str(state.label), text, advice, contact.error_text if show_error else "")
+
+
+def _in_sync(difference: Difference) -> tuple[str, str]:
+    contact, wanted = difference.contact, [row.name for row in difference.rows if row.wanted]
+    since = moment(contact.synced_at)
+    if wanted:
+        text = ngettext(
+            "She is wanted on %(lists)s and is on it: confirmed by Constant Contact, %(at)s.",
+            "She is wanted on %(lists)s and is on them: confirmed by Constant Contact, %(at)s.",
+            len(wanted),
+        )
+        return text % {"lists": joined(wanted), "at": since}, ""
+    on = [row.name for row in difference.rows if row.managed and row.present]
+    if on:
+        text = _("The site wants her on no list; she is on %(lists)s by someone's act at Constant Contact (%(at)s).")
+        return text % {"lists": joined(on), "at": since}, ""
+    text = _("The site wants her on no list, and she is on none of its lists: confirmed by Constant Contact, %(at)s.")
+    return text % {"at": since}, ""
+
+
+def _pending(difference: Difference) -> tuple[str, str]:
+    contact = difference.contact
+    if contact.lease_until is not None and contact.lease_until > timezone.now():
+        return _("Under way: the change of %(at)s is being sent at this moment.") % {"at": moment(contact.wished_at)}, ""
+    if contact.opt_out_wanted:
+        text = _("Waiting: the opt-out of %(at)s is not yet at Constant Contact. Nothing is added for her meanwhile.")
+        return text % {"at": moment(contact.opted_out_at)} + " " + _next_try(contact), ""
+    if contact.desired_gen == contact.applied_gen:
+        text = _("Sent, but one answer was unclear, so her lists are read once more at %(at)s.")
+        return text % {"at": moment(contact.verify_at)}, ""
+    text = _("Waiting: the change of %(at)s is not yet at Constant Contact.") % {"at": moment(contact.wished_at)}
+    if contact.attempts and contact.error_text:
+        text += " " + _("The last try failed: %(reason)s.") % {"reason": reason(contact)}
+    return text + " " + _next_try(contact), ""
+
+
+def _next_try(contact: Contact) -> str:
+    account, now = contact.account, timezone.now()
+    if account.paused_until is not None and account.paused_until > now:
+        why = {"at": moment(account.paused_until), "why": account.pause_reason}
+        return _("All calls are paused until %(at)s: %(why)s.") % why
+    if contact.due_at is None or contact.due_at <= now:
+        return _("It is its turn now, as soon as a worker is free.")
+    return _("Next try: %(at)s.") % {"at": moment(contact.due_at)}
+
+
+def _failed(difference: Difference) -> tuple[str, str]:
+    contact, why = difference.contact, reason(difference.contact)
+    if not contact.hold:
+        text = ngettext(
+            "Not done yet: %(tries)s try has failed. The last one: %(reason)s.",
+            "Not done yet: %(tries)s tries have failed. The last one: %(reason)s.",
+            contact.attempts,
+        )
+        return text % {"tries": contact.attempts, "reason": why} + " " + _next_try(contact), ""
+    return _("Stuck: %(reason)s. Nothing is tried until this is put right.") % {"reason": why}, _advice(contact)
+
+
+def _advice(contact: Contact) -> str:
+    advice = {
+        Hold.INVALID: _("Correct the address on the member's own page; the change is then sent by itself."),
+        Hold.UNBOUND: _("Open the right list under Contact lists and bind it to this key; she then goes on by herself."),
+        Hold.REJECTED: _("Look at her fields and lists below. Sync now tries once more."),
+        Hold.REVIEW: _("Compare her with Constant Contact, for example with Show plan. Sync now tries once more."),
+    }
+    return advice.get(Hold(contact.hold), "")
+
+
+def _refused(difference: Difference) -> tuple[str, str]:
+    contact = difference.contact
+    if contact.refusal == Refusal.LEFT_LIST:
+        return _left(difference)
+    texts = {
+        OptOutSource.SITE.value: _("Refused: she opted out on this site, %(at)s."),
+        OptOutSource.REMOTE.value: _("Refused: she opted out at Constant Contact, %(at)s."),
+        OptOutSource.OWNER.value: _("Refused: staff opted her out, %(at)s."),
+    }
+    text = texts.get(contact.opted_out_source, _("Refused: she has opted out. %(at)s"))
+    wanted = [row.name for row in difference.rows if row.wanted and not row.present]
+    if wanted:
+        text += " " + _("The site wants her on %(lists)s, and does not put her there.")
+    values = {"at": moment(contact.opted_out_at), "lists": joined(wanted)}
+    return text % values, _("Only she herself can come back, by asking for it.")
+
+
+def _left(difference: Difference) -> tuple[str, str]:
+    rows = [row for row in difference.rows if row.wanted and not row.present]
+    left = [_left_one(difference, row) for row in rows]
+    text = _("The site wants her on %(lists)s, but: %(left)s. All else is in sync.")
+    by_staff = any(one.source == OptOutSource.OWNER.value for one in difference.left.values())
+    advice = (
+        _("“Let the rules count again” puts her back where staff, and not she herself, took her off.")
+        if by_staff
+        else _("Only she herself can come back to it, by asking for it.")
+    )
+    return text % {"lists": joined([row.name for row in rows]), "left": joined(left)}, advice
+
+
+def _left_one(difference: Difference, row: ListRow) -> str:
+    found = [one for one in difference.left.values() if str(one.list) == row.name]
+    return left_words(found[0]) if found else _("she left it")
+
+
+def _foreign(difference: Difference) -> tuple[str, str]:
+    return _("No member of the site has this address. It is shown here, and nothing is ever written to it."), ""
+
+
+_WORDS = {
+    SyncState.IN_SYNC: _in_sync,
+    SyncState.PENDING: _pending,
+    SyncState.FAILED: _failed,
+    SyncState.REFUSED: _refused,
+    SyncState.FOREIGN: _foreign,
+}

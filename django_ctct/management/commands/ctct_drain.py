@@ -1,0 +1,110 @@
+"""``ctct_drain``: do the worker's work here, once or for good: for cron, for systemd, and without a broker."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db import close_old_connections
+
+from ... import outbox
+from ...drain import drain
+from ...models import Account
+from ...services import Result
+from ..account_command import AccountCommand
+
+#: A stop is noticed at the latest after so much more work (seconds).
+SLICE = 5.0
+#: How often a loop looks for new work (seconds). A look is one small read of an index.
+POLL = 2.0
+
+
+class Command(AccountCommand):
+    help = "Bring due contacts to Constant Contact. Exit code 1: something failed, or the account is paused."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--loop", action="store_true", help="go on until SIGTERM or SIGINT")
+        parser.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds at the latest")
+
+    def carry_out(self, options: dict[str, Any]) -> int:
+        seconds = options["seconds"] if options["seconds"] is not None else float("inf")
+        self._alias, self._deadline = options["account"], time.monotonic() + seconds
+        self._done, self._failed, self._paused = 0, 0, ""
+        with _stop_signals() as self._stop, self.progress("contacts") as self._advance:
+            if options["loop"]:
+                self._drain_for_good()
+            else:
+                self._drain_once()
+        self._report()
+        return 0 if options["loop"] else int(bool(self._failed or self._paused))
+
+    def _drain_once(self) -> None:
+        """Work in slices until a slice finds nothing, so that a signal need not wait for all of it."""
+        while not self._ended() and self._drain_slice():
+            pass
+
+    def _drain_for_good(self) -> None:
+        account = Account.objects.for_alias(self._alias)
+        while not self._ended():
+            self._drain_slice()
+            close_old_connections()
+            self._wait(lambda: bool(outbox.due(account.pk, limit=1)))
+
+    def _drain_slice(self) -> bool:
+        """Drain for a moment and say whether there was anything to do."""
+        seen = 0
+
+        def watch(result: Result) -> None:
+            nonlocal seen
+            seen += 1
+            self._advance()
+            if self.verbosity > 1:
+                self.say(f"contact {result.contact_id}: {_outcome(result)}")
+
+        outcome = drain(self._alias, seconds=min(SLICE, self._deadline - time.monotonic()), watch=watch)
+        self._done += outcome.done
+        self._failed += outcome.failed
+        self._paused = outcome.paused
+        return seen > 0 and not outcome.paused
+
+    def _wait(self, due: Callable[[], bool]) -> None:
+        """Sleep until something is due, or the end. At least one pause, so that a paused account costs little."""
+        while not self._ended():
+            self._stop.wait(min(POLL, max(0.0, self._deadline - time.monotonic())))
+            if due():
+                return
+
+    def _ended(self) -> bool:
+        return self._stop.is_set() or time.monotonic() >= self._deadline
+
+    def _report(self) -> None:
+        self.say(f"{self._done} done, {self._failed} failed.")
+        if self._paused:
+            self.say(f"Paused: {self._paused}. What is due waits.")
+
+
+def _outcome(result: Result) -> str:
+    if result.error is not None:
+        return getattr(result.error, "code", type(result.error).__name__)
+    return type(result.plan).__name__.lower() if result.plan is not None else "left to another worker"
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Turn SIGTERM and SIGINT into an event, so that the contact in hand is finished first."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # Signals belong to the main thread; whoever runs us in another one stops us by --seconds.
+        return
+    before = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for one, action in before.items():
+            signal.signal(one, action)

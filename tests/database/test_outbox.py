@@ -1,0 +1,239 @@
+"""The row as queue: one winner for each claim, no wish forgotten, and every wait in the row."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+
+from django_ctct import outbox
+from django_ctct.models import Account, Contact, DatabaseNow, Hold, SyncState, WriteAttempt
+from django_ctct.outbox import Failure
+from django_ctct.types import Priority
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def make(email: str = "ada@example.com", *, priority: Priority = Priority.ADD) -> Contact:
+    contact = Contact.objects.create(account=Account.objects.for_alias("default"), email=email)
+    outbox.mark([contact.pk], priority)
+    return fresh(contact)
+
+
+def fresh(contact: Contact) -> Contact:
+    return Contact.objects.with_state().get(pk=contact.pk)
+
+
+def claimed(contact: Contact) -> outbox.Claim:
+    claim = outbox.claim(contact.pk)
+    assert claim is not None
+    return claim
+
+
+def pass_time(**delta: float) -> None:
+    """Let time pass, by moving every time of the queue into the past."""
+    past = timedelta(**delta)
+    Contact.objects.filter(due_at__isnull=False).update(due_at=F("due_at") - past)
+    Contact.objects.filter(lease_until__isnull=False).update(lease_until=F("lease_until") - past)
+    Contact.objects.filter(verify_at__isnull=False).update(verify_at=F("verify_at") - past)
+
+
+def test_a_claim_has_one_winner() -> None:
+    contact = make()
+    claimed(contact)
+    assert outbox.claim(contact.pk) is None
+
+
+def test_what_is_not_due_cannot_be_claimed() -> None:
+    contact = Contact.objects.create(account=Account.objects.for_alias("default"), email="a@example.com")
+    assert outbox.claim(contact.pk) is None
+
+
+def test_a_confirmed_wish_is_in_sync_and_not_due() -> None:
+    contact = make()
+    assert outbox.done(claimed(contact))
+    contact = fresh(contact)
+    assert (contact.state, contact.due_at, contact.attempts, contact.priority) == (SyncState.IN_SYNC, None, 0, 9)
+    assert outbox.due(contact.account_id, limit=9) == []
+
+
+def test_a_wish_that_came_during_the_work_stays_due() -> None:
+    contact = make()
+    claim = claimed(contact)
+    outbox.mark([contact.pk], Priority.REMOVAL)
+    outbox.done(claim)
+    contact = fresh(contact)
+    assert (contact.state, contact.applied_gen, contact.desired_gen) == (SyncState.PENDING, 1, 2)
+    assert outbox.due(contact.account_id, limit=9) == [contact.pk]
+    assert contact.priority == Priority.REMOVAL
+
+
+def test_a_wish_that_came_during_a_failure_does_not_wait_for_the_backoff() -> None:
+    contact = make()
+    claim = claimed(contact)
+    outbox.mark([contact.pk], Priority.ADD)
+    outbox.fail(claim, Failure("x", "x", delay=timedelta(hours=1), hold=Hold.REJECTED))
+    assert fresh(contact).hold == ""
+    assert outbox.claim(contact.pk) is not None
+
+
+def test_a_worker_that_went_silent_loses_its_claim_and_leaves_a_verify_pass() -> None:
+    contact = make()
+    dead = claimed(contact)
+    pass_time(seconds=121)
+    second = claimed(contact)
+    assert second.token != dead.token
+    assert outbox.done(second)
+    contact = fresh(contact)
+    assert contact.verify_at is not None
+    assert contact.due_at == contact.verify_at
+    assert contact.state == SyncState.PENDING, "not in sync before it was verified"
+    pass_time(seconds=300)
+    outbox.done(claimed(contact))
+    assert fresh(contact).state == SyncState.IN_SYNC
+
+
+def test_a_zombie_that_finishes_late_changes_nothing_and_asks_for_another_look() -> None:
+    contact = make()
+    zombie = claimed(contact)
+    pass_time(seconds=121)
+    outbox.done(claimed(contact))
+    assert not outbox.done(zombie)
+    contact = fresh(contact)
+    assert contact.desired_gen == 2
+    assert outbox.due(contact.account_id, limit=9) == [contact.pk]
+    assert not outbox.fail(zombie, Failure("x", "x"))
+
+
+def test_an_ambiguous_write_is_verified_after_it_can_no_longer_land() -> None:
+    contact = make()
+    outbox.fail(claimed(contact), Failure("timeout", "no answer", ambiguous=True))
+    pass_time(seconds=10)
+    claim = claimed(contact)
+    assert outbox.done(claim)
+    contact = fresh(contact)
+    assert contact.verify_at is not None
+    assert contact.verify_at - contact.synced_at > timedelta(seconds=100)
+
+
+def test_failures_wait_longer_each_time_and_never_end() -> None:
+    contact = make()
+    waits = []
+    for _ in range(12):
+        pass_time(days=2)
+        outbox.fail(claimed(contact), Failure("http_503", "not now"))
+        row = Contact.objects.with_moment().get(pk=contact.pk)
+        waits.append((row.due_at - row.moment).total_seconds())  # type: ignore[attr-defined]
+    assert all(wait <= 5 * 2**number for number, wait in enumerate(waits[:9]))
+    assert min(waits[10:]) > 6 * 3600
+    assert max(waits) <= 24 * 3600
+    assert fresh(contact).state == SyncState.FAILED
+
+
+def test_a_try_that_was_not_the_contacts_fault_is_given_back() -> None:
+    contact = make()
+    outbox.fail(claimed(contact), Failure("rate_limited", "too many", delay=timedelta(seconds=1), counts=False))
+    assert fresh(contact).attempts == 0
+
+
+def test_a_held_contact_is_left_alone_until_a_new_wish_or_a_hand_lifts_it() -> None:
+    contact = make()
+    outbox.fail(claimed(contact), Failure("http_400", "no", hold=Hold.REJECTED))
+    assert fresh(contact).state == SyncState.FAILED
+    assert outbox.claim(contact.pk) is None
+    assert outbox.release([contact.pk]) == 1
+    outbox.fail(claimed(contact), Failure("http_400", "no", hold=Hold.REJECTED))
+    outbox.mark([contact.pk], Priority.ADD)
+    assert outbox.claim(contact.pk) is not None
+
+
+def test_a_contact_held_for_review_waits_for_a_hand() -> None:
+    contact = make()
+    outbox.fail(claimed(contact), Failure("renamed", "x", hold=Hold.REVIEW))
+    outbox.mark([contact.pk], Priority.ADD)
+    assert outbox.claim(contact.pk) is None
+
+
+def test_the_most_urgent_go_first_and_less_urgent_ones_can_be_left_out() -> None:
+    add = make("a@example.com")
+    removal = make("b@example.com", priority=Priority.REMOVAL)
+    opt_out = make("c@example.com", priority=Priority.OPT_OUT)
+    account = add.account_id
+    assert outbox.due(account, limit=9) == [opt_out.pk, removal.pk, add.pk]
+    assert outbox.due(account, limit=9, upto=Priority.REMOVAL) == [opt_out.pk, removal.pk]
+    assert outbox.due(account, limit=1) == [opt_out.pk]
+
+
+def test_the_next_due_moment_is_known() -> None:
+    contact = make()
+    assert outbox.next_due(contact.account_id) is not None
+    outbox.done(claimed(contact))
+    assert outbox.next_due(contact.account_id) is None
+
+
+def test_a_claim_that_vanishes_between_two_statements_is_no_claim() -> None:
+    contact = make()
+    claim = claimed(contact)
+    Contact.objects.filter(pk=contact.pk).delete()
+    assert not outbox.fail(claim, Failure("x", "x"))
+    assert outbox._read_claim(contact.pk, claim.token) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"applied_gen": 5},
+        {"lease_until": DatabaseNow()},
+        {"due_at": None},
+        {"due_at": None, "applied_gen": F("desired_gen"), "verify_at": DatabaseNow()},
+    ],
+)
+def test_the_database_refuses_a_row_that_would_be_forgotten(wrong: dict[str, Any]) -> None:
+    contact = make()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Contact.objects.filter(pk=contact.pk).update(**wrong)
+
+
+def _attempt(**values: Any) -> WriteAttempt:
+    contact = make()
+    plain = {
+        "verb": "update",
+        "gen": 1,
+        "at": DatabaseNow(),
+        "adds": True,
+        "source": "site",
+        "observed_status": "active",
+    }
+    return WriteAttempt.objects.create(contact=contact, **{**plain, **values})
+
+
+@pytest.mark.parametrize("status", ["do_not_mail", "", "unknown"])
+def test_the_database_refuses_an_add_for_someone_who_opted_out(status: str) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        _attempt(observed_status=status)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        _attempt(observed_status=status, observed_opted_out_at=DatabaseNow())
+
+
+def test_the_database_refuses_her_own_act_without_her_consent() -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        _attempt(source="contact")
+
+
+@pytest.mark.parametrize("status", ["active", "unconfirmed", "removed", "absent"])
+def test_the_database_lets_an_add_through_where_nobody_opted_out(status: str) -> None:
+    assert _attempt(observed_status=status).pk
+
+
+def test_the_queue_reads_an_index() -> None:
+    make()
+    if connection.vendor != "sqlite":
+        return
+    sql, params = outbox._claimable().filter(account_id=1).order_by("priority", "due_at").query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN QUERY PLAN " + sql, params)
+        plan = " ".join(str(row) for row in cursor.fetchall())
+    assert "ctct_contact_due" in plan
