@@ -5,6 +5,7 @@ A worker process that a test starts gets ``CTCT_TEST_DATABASE_NAME`` and works o
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from typing import Any
@@ -100,3 +101,5 @@ CTCT = {
 }
 
 CELERY_BROKER_URL = os.environ.get("CTCT_TEST_BROKER", "memory://")
+CELERY_BROKER_TRANSPORT_OPTIONS = json.loads(os.environ.get("CTCT_TEST_BROKER_OPTIONS", "{}"))
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

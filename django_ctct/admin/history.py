@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from ..models import Contact, WriteAttempt
 from ..types import Outcome, Verb
 
-__all__ = ["StaffAct", "Write", "changes", "outcome_words", "staff_acts", "verb_words", "writes"]
+__all__ = ["OUTCOME_TONES", "StaffAct", "Write", "changes", "outcome_words", "staff_acts", "verb_words", "writes"]
 
 #: A page shows this many of the latest.
 MOST = 50
-_TONES = {"ok": "good", "open": "wait", "ambiguous": "wait", "not_sent": "quiet", "refused": "bad"}
+OUTCOME_TONES = {"ok": "good", "open": "wait", "ambiguous": "wait", "not_sent": "quiet", "refused": "bad"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def _write(one: WriteAttempt, names: Mapping[str, str]) -> Write:
         verb=verb_words(one),
         changes=changes(one, names),
         whose=_whose(one),
-        tone=_TONES.get(one.outcome, "quiet"),
+        tone=OUTCOME_TONES.get(one.outcome, "quiet"),
         outcome=outcome_words(one),
         error=one.error_code.replace("_", " "),
     )

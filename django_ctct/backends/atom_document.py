@@ -25,6 +25,9 @@ MAX_DEPTH = 32
 MAX_NODES = 50_000
 MAX_TEXT = 64 * 1024
 MAX_ATTRIBUTES = 64
+#: In bytes, of which a character has four at most.
+MAX_TOKEN = 4 * MAX_TEXT
+CHUNK = 64 * 1024
 
 
 class Unreadable(ValueError):
@@ -92,15 +95,11 @@ Node = Element | Comment | Instruction | str
 
 
 def parse(body: bytes) -> Element:
-    """Read a document. Raise ``Unreadable``, or ``Breach`` for one with a DTD, as soon as it shows.
-
-    The bytes are fed at once: older expats read a long token anew with each piece (CVE-2023-52425). After a
-    limit is passed expat only skips the rest.
-    """
+    """Read a document. Raise ``Unreadable``, or ``Breach`` for one with a DTD, as soon as it shows."""
     parser = DefusedXMLParser(target=_Builder(), forbid_dtd=True)
     parser.parser.namespace_prefixes = True  # names come as {uri}local}prefix
     try:
-        parser.feed(body)
+        _feed(parser, body)
         root = parser.close()
     except (Unreadable, Breach):
         raise
@@ -110,6 +109,19 @@ def parse(body: bytes) -> Element:
         raise Unreadable("unreadable", "the answer is not well-formed XML") from None
     assert isinstance(root, Element)  # noqa: S101  # expat has refused a document without a root
     return root
+
+
+def _feed(parser: DefusedXMLParser, body: bytes) -> None:
+    """Feed the body piece by piece, and stop at a token that is longer than any can be.
+
+    expat shows a tag only when it has all of it, half a million attributes included, and older ones read an
+    unfinished token anew with each piece (CVE-2023-52425).
+    """
+    for begin in range(0, len(body), CHUNK):
+        piece = body[begin : begin + CHUNK]
+        parser.feed(piece)
+        if begin + len(piece) - parser.parser.CurrentByteIndex > MAX_TOKEN:
+            _too_much("a tag is too long")
 
 
 class _Builder:

@@ -85,7 +85,8 @@ def unbound_keys(account: Account) -> frozenset[str]:
 
 
 def _by_state(contacts: QuerySet[Contact]) -> dict[str, int]:
-    counted = Contact.objects.filter(pk__in=contacts).with_state().values_list("state").annotate(Count("pk"))
+    stated = Contact.objects.filter(pk__in=contacts).with_state()
+    counted = stated.values_list("state").annotate(Count("pk"))  # type: ignore[misc]  # annotated by with_state()
     return {state.value: 0 for state in SyncState} | dict(counted.order_by())
 
 

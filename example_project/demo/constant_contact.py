@@ -18,6 +18,7 @@ __all__ = ["Asked", "Holding", "Reader", "pretty"]
 TIMEOUT = 5.0
 _OURS = "ctct-demo"
 _CTCT = "{http://ws.constantcontact.com/ns/1.0/}"
+_ATOM = "{http://www.w3.org/2005/Atom}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +108,16 @@ class Reader:
 
 
 def pretty(document: bytes | str, names: dict[str, str] | None = None) -> str:
-    """Return the ``<ContactLists>`` of a document, indented, each list with its name beside it."""
+    """Return the ``<ContactLists>`` of a document, indented, each list with its name and without its Atom link."""
     found = fromstring(document).find(f".//{_CTCT}ContactLists")
     if found is None:
         return "(there is no <ContactLists> in it)"
-    for each in list(found.iter()):
-        each.tag = each.tag.rpartition("}")[2]
     for each in found:
-        name = (names or {}).get(each.get("id", "").rpartition("/")[2])
-        each.insert(0, ElementTree.Comment(f" {name} "))
+        name = (names or {}).get(each.get("id", "").rpartition("/")[2], "")
+        each[:] = [ElementTree.Comment(f" {name} "), *(child for child in each if not child.tag.startswith(_ATOM))]
+    for each in found.iter():
+        if isinstance(each.tag, str):  # a comment's tag is a function
+            each.tag = each.tag.rpartition("}")[2]
     ElementTree.indent(found)
     found.tail = None
     return ElementTree.tostring(found, encoding="unicode", short_empty_elements=True)

@@ -34,7 +34,7 @@ def scripted(play: Play, *, at_once: bool = False) -> Iterator[Scripted]:
             with connection, contextlib.suppress(OSError):
                 connection.settimeout(5)
                 if at_once:
-                    return play(connection, over)
+                    play(connection, over)
                 while request := _request(connection):
                     server.requests.append(request)
                     play(connection, over)

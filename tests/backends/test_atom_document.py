@@ -138,7 +138,8 @@ def test_any_contact_goes_back_unchanged_but_for_what_was_set(
 
 
 def test_prefixes_of_the_server_are_used_for_what_is_new() -> None:
-    document = f"""<a:entry xmlns:a="http://www.w3.org/2005/Atom" xmlns:c="{CTCT}"><a:id>{ID}/contacts/2</a:id><a:content>
+    document = f"""<a:entry xmlns:a="http://www.w3.org/2005/Atom" xmlns:c="{CTCT}">
+    <a:id>{ID}/contacts/2</a:id><a:content>
     <c:Contact><c:Status>Removed</c:Status><c:EmailAddress>kim@example.com</c:EmailAddress></c:Contact>
     </a:content></a:entry>"""
     existing = read_contact(parse(document.encode()), IDS)
@@ -153,6 +154,12 @@ def test_prefixes_of_the_server_are_used_for_what_is_new() -> None:
 # Hostile documents
 
 MIB = 1024 * 1024
+
+
+def attributes(count: int, prefix: bytes = b"") -> bytes:
+    return b" ".join(prefix + b"a%d='x'" % n for n in range(count))
+
+
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 BOMBS: list[tuple[str, bytes, type[Exception], str]] = [
     ("nested too deeply", b"<a>" * 460_000 + b"</a>" * 460_000, Unreadable, "too_large"),
@@ -164,9 +171,11 @@ BOMBS: list[tuple[str, bytes, type[Exception], str]] = [
     ("an attribute too long", b"<a b='" + b"x" * 8 * MIB + b"'/>", Unreadable, "too_large"),
     ("a comment too long", b"<a><!--" + b"x" * 8 * MIB + b"--></a>", Unreadable, "too_large"),
     ("an instruction too long", b"<a><?b " + b"x" * 8 * MIB + b"?></a>", Unreadable, "too_large"),
-    ("too many attributes", b"<a " + b" ".join(b"a%d='x'" % n for n in range(65)) + b"/>", Unreadable, "too_large"),
-    ("very many attributes", b"<a " + b" ".join(b"a%d='x'" % n for n in range(500_000)) + b"/>", Unreadable, "too_large"),
-    ("too many namespaces", b"<a " + b" ".join(b"xmlns:a%d='x'" % n for n in range(99)) + b"/>", Unreadable, "too_large"),
+    ("an attribute just too long", b"<a b='" + b"x" * (64 * 1024 + 1) + b"'/>", Unreadable, "too_large"),
+    ("a comment just too long", b"<a><!--" + b"x" * (64 * 1024 + 1) + b"--></a>", Unreadable, "too_large"),
+    ("too many attributes", b"<a " + attributes(65) + b"/>", Unreadable, "too_large"),
+    ("very many attributes", b"<a " + attributes(500_000) + b"/>", Unreadable, "too_large"),
+    ("too many namespaces", b"<a " + attributes(99, b"xmlns:") + b"/>", Unreadable, "too_large"),
     ("laughs", f'<!DOCTYPE a [<!ENTITY l0 "ha">{LAUGHS}]><a>&l9;</a>'.encode(), Breach, "dtd"),
     ("a file", b'<!DOCTYPE a [<!ENTITY f SYSTEM "file:///etc/passwd">]><a>&f;</a>', Breach, "dtd"),
     ("a DTD elsewhere", b'<!DOCTYPE a SYSTEM "http://127.0.0.1:1/a.dtd"><a/>', Breach, "dtd"),

@@ -94,6 +94,12 @@ class TestSeed1:
         body = put_body(wire, read(wire, contact(contact_lists=f"<ContactLists>{odd}</ContactLists>")), lists=["1"])
         assert odd in body
 
+    def test_S1a_what_is_between_the_lists_stays_while_there_is_one(self, wire: responses.RequestsMock) -> None:
+        lists = f"<ContactLists><!-- a -->{membership('1')}<Odd/>{membership('2')} </ContactLists>"
+        existing = read(wire, contact(contact_lists=lists))
+        assert f"<!-- a --><Odd></Odd>{membership('2')[:30]}" in put_body(wire, existing, lists=["2"])
+        assert "<ContactLists></ContactLists>" in put_body(wire, existing)
+
     def test_S1a_list_ids_name_the_vendor_even_when_calls_go_elsewhere(self, wire: responses.RequestsMock) -> None:
         wire.post("http://127.0.0.1:8900/ws/customers/acme/contacts", status=201, body=contact())
         backend(base_url="http://127.0.0.1:8900/").create(permit(Verb.CREATE, lists=["1"]))
@@ -323,6 +329,11 @@ def test_the_address_goes_out_only_when_it_changes(wire: responses.RequestsMock)
     assert "<EmailAddress>Kim@Example.com</EmailAddress>" in put_body(wire, existing, lists=["1"])
     body = put_body(wire, existing, lists=["1"], email="new@example.com")
     assert "<EmailAddress>new@example.com</EmailAddress>" in body
+
+
+def test_a_field_that_has_its_value_already_goes_back_as_it_was_read(wire: responses.RequestsMock) -> None:
+    document = contact().replace("<FirstName>Kim<", '<FirstName odd="x">K<!-- i -->im<')
+    assert 'odd="x">K<!-- i -->im<' in put_body(wire, read(wire, document), lists=["1"], fields={"first_name": "Kim"})
 
 
 def test_basic_credentials_are_the_key_with_the_user_name(wire: responses.RequestsMock) -> None:

@@ -40,6 +40,14 @@ def failure(transport: Transport, call: Call = READ) -> RemoteError:
     return caught.value
 
 
+def outcome(transport: Transport, call: Call) -> tuple[type[RemoteError] | None, str]:
+    """Tell the error of a call and its code; or None and the flaw, of a write that was answered 2xx."""
+    try:
+        return None, transport.send(call, transport.url("things", "1")).flaw
+    except RemoteError as error:
+        return type(error), error.code
+
+
 DRIPS = [
     ("the status line", b"", b"H"),
     ("a header's name", b"HTTP/1.1 200 OK\r\n", b"X"),
@@ -57,14 +65,18 @@ def test_a_server_that_drips_is_left_at_the_deadline(head: bytes, endless: bytes
     for call in (READ, WRITE):
         with talking_to(drip(head, endless)) as transport:
             began = time.monotonic()
-            try:
-                answered = transport.send(call, transport.url("things", "1"))
-            except RemoteError as error:
-                assert isinstance(error, AmbiguousWrite if call.writes else RemoteUnavailable)
-                assert error.code in {"deadline", "http_500"}
-            else:
-                assert answered.flaw == "deadline"
+            failed, code = outcome(transport, call)
             assert time.monotonic() - began < DEADLINE + 0.3
+        assert code in {"deadline", "http_500"}
+        assert failed in {None, AmbiguousWrite if call.writes else RemoteUnavailable}
+        assert call.writes or failed
+
+
+def test_a_server_that_floods_without_an_end_is_left_at_the_deadline() -> None:
+    with talking_to(drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 500, seconds=0)) as transport:
+        began = time.monotonic()
+        assert failure(transport).code == "deadline"
+        assert time.monotonic() - began < DEADLINE + 0.3
 
 
 def test_a_silent_server_is_left_at_the_deadline() -> None:

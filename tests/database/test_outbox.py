@@ -14,7 +14,7 @@ from django_ctct.models import Account, Contact, DatabaseNow, Hold, SyncState, W
 from django_ctct.outbox import Failure
 from django_ctct.types import Priority
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def make(email: str = "ada@example.com", *, priority: Priority = Priority.ADD) -> Contact:

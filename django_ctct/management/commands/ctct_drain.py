@@ -52,9 +52,9 @@ class Command(AccountCommand):
     def _drain_for_good(self) -> None:
         account = Account.objects.for_alias(self._alias)
         while not self._ended():
-            self._drain_slice()
+            if not self._drain_slice():
+                self._wait(lambda: bool(outbox.due(account.pk, limit=1)))
             close_old_connections()
-            self._wait(lambda: bool(outbox.due(account.pk, limit=1)))
 
     def _drain_slice(self) -> bool:
         """Drain for a moment and say whether there was anything to do."""
@@ -77,7 +77,7 @@ class Command(AccountCommand):
         """Sleep until something is due, or the end. At least one pause, so that a paused account costs little."""
         while not self._ended():
             self._stop.wait(min(POLL, max(0.0, self._deadline - time.monotonic())))
-            if due():
+            if self._ended() or due():
                 return
 
     def _ended(self) -> bool:

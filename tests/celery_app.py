@@ -1,0 +1,15 @@
+"""The test site's Celery app, for worker processes that tests start."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+
+app = Celery("tests")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+
+app.autodiscover_tasks()
