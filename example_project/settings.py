@@ -141,5 +141,5 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {"django_ctct": {"handlers": ["stderr"], "level": os.environ.get("CTCT_DEMO_LOG_LEVEL") or "INFO"}},
+    "loggers": {"django_ctct": {"handlers": ["stderr"], "level": "INFO", "propagate": False}},
 }

@@ -19,7 +19,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from .. import conf, quota
 from ..exceptions import ConfigurationError
@@ -155,8 +156,8 @@ class AccountAdmin(ReadOnlyAdmin[Account]):
 
 
 def _counts(account: Account) -> list[StateCount]:
-    found = Contact.objects.filter(account=account).with_state().order_by().values_list("state").annotate(n=Count("pk"))
-    numbers: dict[str, int] = dict(found)
+    found = Contact.objects.with_state().filter(account=account).order_by()
+    numbers = dict(found.values_list("state").annotate(n=Count("pk")))  # type: ignore[misc]  # with_state() adds it
     rows = []
     for state in SyncState:
         query = urlencode({"state": state.value, "account__id__exact": account.pk})

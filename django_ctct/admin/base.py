@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -20,8 +20,7 @@ from .. import tasks
 __all__ = ["CtctAdmin", "ReadOnlyAdmin", "kick_after_commit", "log", "posted"]
 
 M = TypeVar("M", bound=Model)
-P = ParamSpec("P")
-A = TypeVar("A", bound="CtctAdmin[Any]")
+View = TypeVar("View", bound=Callable[..., HttpResponse])
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin
@@ -62,7 +61,7 @@ class CtctAdmin(_ModelAdmin[M], Generic[M]):
 
     def page(self, request: HttpRequest, template: str, title: str, context: dict[str, Any]) -> TemplateResponse:
         """Render a page of ours in the admin's frame."""
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # Django's own way to say it
+        request.current_app = self.admin_site.name
         frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "media": self.media}
         return TemplateResponse(request, f"admin/django_ctct/{template}", {**frame, **context})
 
@@ -74,29 +73,23 @@ class ReadOnlyAdmin(CtctAdmin[M], Generic[M]):
         return False
 
 
-def posted(
-    permission: str,
-) -> Callable[
-    [Callable[Concatenate[A, HttpRequest, P], HttpResponse]], Callable[Concatenate[A, HttpRequest, P], HttpResponse]
-]:
+def posted(permission: str) -> Callable[[View], View]:
     """Let a view of an admin run only for POST and only with a permission, outside of any transaction.
 
     No transaction may span a call to Constant Contact, also where the site sets ``ATOMIC_REQUESTS``.
     """
 
-    def wrap(
-        view: Callable[Concatenate[A, HttpRequest, P], HttpResponse],
-    ) -> Callable[Concatenate[A, HttpRequest, P], HttpResponse]:
+    def wrap(view: View) -> View:
         @transaction.non_atomic_requests
         @wraps(view)
-        def checked(self: A, request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def checked(self: CtctAdmin[Any], request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if request.method != "POST":
                 return HttpResponseNotAllowed(["POST"])
             if not self.may(request, permission):
                 raise PermissionDenied
             return view(self, request, *args, **kwargs)
 
-        return checked
+        return cast("View", checked)
 
     return wrap
 

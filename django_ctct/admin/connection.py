@@ -7,7 +7,8 @@ from typing import Any
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest
-from django.utils.translation import gettext as _, ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from .. import catalogue, conf, services
 from ..exceptions import AuthenticationFailed, ConfigurationError, CtctError

@@ -15,7 +15,8 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.translation import gettext as _, gettext_lazy, ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from .. import acts
 from ..models import Contact, ContactList
@@ -179,7 +180,9 @@ class ContactActs(CtctAdmin[Contact]):
 
     def _plan(self, request: HttpRequest, chosen: Chosen) -> HttpResponse:
         if len(chosen.contacts) > MOST_PLANS:
-            text = _("A plan asks Constant Contact about each contact: select %(most)s at most. For all of them there is ctct_plan.")
+            text = _(
+                "A plan asks Constant Contact about each contact: select %(most)s at most. For all, use ctct_plan."
+            )
             self.message_user(request, text % {"most": MOST_PLANS}, messages.ERROR)
             return self._back(chosen)
         context = {"plans": show_plans(chosen.contacts), "chosen": chosen, "back": self._back(chosen)["Location"]}
@@ -220,7 +223,9 @@ class ContactActs(CtctAdmin[Contact]):
         todo = [one for one in chosen.contacts if not self._opted_out(one)]
         form = self._confirmation(request, "opt_out")
         if form is None or not form.is_valid() or not todo:
-            return self._ask(request, chosen, "opt_out", _("Opt out for good"), form, {"already": already, "todo": todo})
+            return self._ask(
+                request, chosen, "opt_out", _("Opt out for good"), form, {"already": already, "todo": todo}
+            )
         with transaction.atomic():
             for one in todo:
                 acts.opt_out(one, source=OptOutSource.OWNER)

@@ -47,7 +47,7 @@ class StateFilter(_ContactFilter):
         return SyncState.choices
 
     def narrow(self, contacts: QuerySet[Contact], value: str) -> QuerySet[Contact]:
-        return contacts.filter(state=value)
+        return contacts.filter(Q(state=value))
 
 
 class StatusFilter(_ContactFilter):

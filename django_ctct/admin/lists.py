@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -13,7 +14,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from .. import adapters, catalogue
 from ..models import Account, ContactList
@@ -25,6 +27,7 @@ from .words import moment
 
 __all__ = ["BindForm", "ContactListAdmin", "known_keys"]
 
+SHOWN = ["standing", "account", "name", "remote_id", "key", "members", "seen_at", "missing_since"]
 POLICIES = ["on_remote_removal", "on_remote_addition"]
 
 
@@ -36,10 +39,9 @@ def known_keys(account: Account) -> dict[str, str]:
     waiting = catalogue.unbound_keys(account)
     bound = {one.key: one for one in ContactList.objects.filter(account=account, key__isnull=False)}
     keys = set(waiting) | {key for key in bound if key}
-    try:
+    # The checks say what is wrong with the adapters; the other keys can be bound all the same.
+    with suppress(ImproperlyConfigured):
         keys |= {key for adapter in adapters.for_account(account.alias) for key in adapter.lists}
-    except ImproperlyConfigured:
-        pass  # the checks say what is wrong with the adapters; the other keys can be bound all the same
     return {key: _about(key, bound.get(key), key in waiting) for key in sorted(keys)}
 
 
@@ -73,7 +75,7 @@ class ContactListAdmin(CtctAdmin[ContactList]):
     search_help_text = gettext_lazy("Search by name or key")
     change_list_template = "admin/django_ctct/contactlist/change_list.html"
     change_form_template = "admin/django_ctct/contactlist/change_form.html"
-    fields = ["standing", "account", "name", "remote_id", "key", "members", "seen_at", "missing_since", *POLICIES]
+    fields = [*SHOWN, *POLICIES]
     actions = None
 
     def get_urls(self) -> list[Any]:
@@ -85,7 +87,7 @@ class ContactListAdmin(CtctAdmin[ContactList]):
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ContactList | None = None) -> list[str]:
-        return [name for name in self.fields if name not in POLICIES]
+        return SHOWN
 
     def save_model(self, request: HttpRequest, obj: ContactList, form: Any, change: bool) -> None:
         """Write what was changed and nothing else: the rest may have been read anew meanwhile."""
@@ -152,7 +154,9 @@ class ContactListAdmin(CtctAdmin[ContactList]):
                 log(request, [row], _("Bound to the key %(key)s.") % {"key": key})
                 kick_after_commit([row.account.alias])
         except IntegrityError:
-            self.message_user(request, _("Somebody else bound this key at the same moment. Look again."), messages.ERROR)
+            self.message_user(
+                request, _("Somebody else bound this key at the same moment. Look again."), messages.ERROR
+            )
             return False
         text = _("“%(list)s” is bound to the key “%(key)s”. Members who waited for it go on.")
         self.message_user(request, text % {"list": row, "key": key}, messages.SUCCESS)

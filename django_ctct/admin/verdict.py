@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.utils import timezone
-from django.utils.translation import gettext as _, ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..models import Contact, Hold, Refusal, SyncState
-from ..types import OptOutSource
+from ..types import ContactStatus, OptOutSource
 from .difference import Difference, ListRow, left_words
 from .words import BADGES, joined, moment, reason, state_of
 
@@ -47,6 +48,9 @@ def _in_sync(difference: Difference) -> tuple[str, str]:
             len(wanted),
         )
         return text % {"lists": joined(wanted), "at": since}, ""
+    if contact.status == ContactStatus.DO_NOT_MAIL.value:
+        text = _("She has opted out (%(at)s), and the site wants her on no list: all is as it should be.")
+        return text % {"at": moment(contact.opted_out_at)}, ""
     on = [row.name for row in difference.rows if row.managed and row.present]
     if on:
         text = _("The site wants her on no list; she is on %(lists)s by someone's act at Constant Contact (%(at)s).")
@@ -58,7 +62,9 @@ def _in_sync(difference: Difference) -> tuple[str, str]:
 def _pending(difference: Difference) -> tuple[str, str]:
     contact = difference.contact
     if contact.lease_until is not None and contact.lease_until > timezone.now():
-        return _("Under way: the change of %(at)s is being sent at this moment.") % {"at": moment(contact.wished_at)}, ""
+        return _("Under way: the change of %(at)s is being sent at this moment.") % {
+            "at": moment(contact.wished_at)
+        }, ""
     if contact.opt_out_wanted:
         text = _("Waiting: the opt-out of %(at)s is not yet at Constant Contact. Nothing is added for her meanwhile.")
         return text % {"at": moment(contact.opted_out_at)} + " " + _next_try(contact), ""
@@ -96,7 +102,7 @@ def _failed(difference: Difference) -> tuple[str, str]:
 def _advice(contact: Contact) -> str:
     advice = {
         Hold.INVALID: _("Correct the address on the member's own page; the change is then sent by itself."),
-        Hold.UNBOUND: _("Open the right list under Contact lists and bind it to this key; she then goes on by herself."),
+        Hold.UNBOUND: _("Under Contact lists, bind the right list to this key; she then goes on by herself."),
         Hold.REJECTED: _("Look at her fields and lists below. Sync now tries once more."),
         Hold.REVIEW: _("Compare her with Constant Contact, for example with Show plan. Sync now tries once more."),
     }

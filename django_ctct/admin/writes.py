@@ -17,6 +17,23 @@ from .history import OUTCOME_TONES, changes, outcome_words, verb_words
 
 __all__ = ["WriteAttemptAdmin"]
 
+SHOWN = (
+    "at",
+    "whom",
+    "what",
+    "change",
+    "ended",
+    "ended_at",
+    "error_code",
+    "observed_status",
+    "observed_opted_out_at",
+    "observed_updated_at",
+    "source",
+    "consent",
+    "consent_at",
+    "gen",
+)
+
 
 class WriteAttemptAdmin(ReadOnlyAdmin[WriteAttempt]):
     """Look at writes."""
@@ -29,23 +46,8 @@ class WriteAttemptAdmin(ReadOnlyAdmin[WriteAttempt]):
     sortable_by = ["at"]
     show_full_result_count = False
     actions = None
-    fields = [
-        "at",
-        "whom",
-        "what",
-        "change",
-        "ended",
-        "ended_at",
-        "error_code",
-        "observed_status",
-        "observed_opted_out_at",
-        "observed_updated_at",
-        "source",
-        "consent",
-        "consent_at",
-        "gen",
-    ]
-    readonly_fields = fields
+    fields = SHOWN
+    readonly_fields = SHOWN
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WriteAttempt]:
         writes = super().get_queryset(request).select_related("contact__account", "consent")

@@ -22,7 +22,8 @@ from defusedxml.ElementTree import DefusedXMLParser, ParseError
 __all__ = ["Breach", "Comment", "Element", "Instruction", "Unreadable", "parse", "serialize"]
 
 MAX_DEPTH = 32
-MAX_NODES = 50_000
+#: A page has 50 entries of some 20 elements: twenty times that, read in about 0.1 s.
+MAX_NODES = 20_000
 MAX_TEXT = 64 * 1024
 MAX_ATTRIBUTES = 64
 #: In bytes, of which a character has four at most.
@@ -89,6 +90,8 @@ class Element:
 
 
 Node = Element | Comment | Instruction | str
+#: An element up to its children: URI, local name, prefix, declarations, attributes.
+_Start = tuple[str, str, str, tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]
 
 
 # Reading
@@ -128,7 +131,7 @@ class _Builder:
     """Builds elements while expat reads, and stops it at the first that is too much."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[Element, list[Node]]] = []
+        self._open: list[tuple[_Start, list[Node]]] = []
         self._declared: list[tuple[str, str]] = []
         self._text: list[str] = []
         self._length = 0
@@ -144,9 +147,8 @@ class _Builder:
         if len(self._open) >= MAX_DEPTH:
             _too_much("it is nested too deeply")
         self._check_attributes(len(attributes) + len(self._declared))
-        uri, local, prefix = _split(tag)
-        named = tuple((_written(name), _limited(value)) for name, value in attributes.items())
-        self._open.append((Element(uri, local, prefix, tuple(self._declared), named), []))
+        named = tuple([(_written(name), _limited(value)) for name, value in attributes.items()])
+        self._open.append(((*_split(tag), tuple(self._declared), named), []))
         self._declared.clear()
 
     def data(self, text: str) -> None:
@@ -163,8 +165,8 @@ class _Builder:
 
     def end(self, tag: str) -> None:
         self._add()
-        bare, children = self._open.pop()
-        whole = Element(bare.uri, bare.local, bare.prefix, bare.declared, bare.attributes, tuple(children))
+        started, children = self._open.pop()
+        whole = Element(*started, tuple(children))
         if self._open:
             self._open[-1][1].append(whole)
         else:
@@ -179,8 +181,10 @@ class _Builder:
         if self._nodes > 2 * MAX_NODES:  # start and end of an element count one each
             _too_much("it has too many elements")
         if self._open:
-            text = ("".join(self._text),) if self._text else ()
-            self._open[-1][1].extend((*text, *nodes))
+            children = self._open[-1][1]
+            if self._text:
+                children.append("".join(self._text))
+            children.extend(nodes)
         self._text.clear()
         self._length = 0
 

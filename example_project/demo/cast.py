@@ -6,7 +6,21 @@ from dataclasses import dataclass
 
 from example_project.members.models import Member, Tier
 
-__all__ = ["ADA", "BOARD", "CAST", "EDDA", "FREE", "JON", "KEYS", "LISTS", "MAREN", "NEWSLETTER", "STRANGER", "SUSTAINERS", "TOM"]
+__all__ = [
+    "ADA",
+    "BOARD",
+    "CAST",
+    "EDDA",
+    "FREE",
+    "JON",
+    "KEYS",
+    "LISTS",
+    "MAREN",
+    "NEWSLETTER",
+    "STRANGER",
+    "SUSTAINERS",
+    "TOM",
+]
 
 FREE, SUSTAINERS, NEWSLETTER, BOARD = "Free members", "Sustainers", "Newsletter", "Board (not managed)"
 LISTS = (FREE, SUSTAINERS, NEWSLETTER, BOARD)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import requests
@@ -77,6 +78,10 @@ class Reader:
                     each["id"], each["status"], frozenset(each["lists"]), each["version"], dict(each["fields"])
                 )
         return None
+
+    def path(self, contact_id: int) -> str:
+        """Return the path of a contact in the v1 API."""
+        return urlsplit(f"{self._account}/contacts/{contact_id}").path
 
     def contact_lists(self, contact_id: int) -> str:
         """Read a contact over the v1 wire and return its ``<ContactLists>`` element."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from io import StringIO
 
 import requests
 from django.conf import settings
@@ -48,6 +50,7 @@ class Performance:
         self._ground = ground
         self._wishes = wishes
         self._screen = screen
+        self._start = time.monotonic()
         self._password = secrets.token_urlsafe(9)
         self._processes = Processes(ground.logs, folder=settings.BASE_DIR)
         options = settings.CTCT["ACCOUNTS"]["default"]["OPTIONS"]
@@ -60,18 +63,21 @@ class Performance:
                 self._lay_the_scene()
                 self._tell_the_story()
                 self._open_the_site()
+                return 0 if self._wishes.once else self._serve()
             except StepFailed as failed:
                 self._show_failure(failed)
                 return 1
-            if not self._wishes.once:
-                return self._serve()
-        return 0
+            except Exception:
+                self._show_logs()
+                raise
+            finally:
+                self._screen.note("Stopping every process …")
 
     # The scene
 
     def _lay_the_scene(self) -> None:
         self._screen.title("Heron Radio and its Constant Contact account, both on this machine")
-        start = time.monotonic()
+        self._start = time.monotonic()
         self._prepare_database()
         self._start_sandbox()
         self._bind_lists()
@@ -86,10 +92,10 @@ class Performance:
                 ("directory", str(self._ground.directory)),
             ]
         )
-        self._screen.good("database, sandbox, lists and worker are ready", time.monotonic() - start)
+        self._screen.good("database, sandbox, lists and worker are ready", self._passed())
 
     def _prepare_database(self) -> None:
-        call_command("check")
+        call_command("check", stdout=StringIO())
         call_command("migrate", verbosity=0, interactive=False)
         if Member.objects.exists():
             if not self._wishes.fresh:
@@ -109,7 +115,7 @@ class Performance:
         command += ["--contact", f"{cast.STRANGER}:{cast.NEWSLETTER}"]
         for switch in self._wishes.switches:
             command += ["--switch", switch]
-        self._start(SANDBOX, command)
+        self._run(SANDBOX, command)
         self._await(SANDBOX, "the sandbox", self._there.is_up)
 
     def _bind_lists(self) -> None:
@@ -120,12 +126,12 @@ class Performance:
 
     # Processes
 
-    def _start(self, name: str, command: list[str]) -> None:
+    def _run(self, name: str, command: list[str]) -> None:
         # The story hints inline, the site and the worker as a site does: from a thread of their own.
         environment = self._ground.environment() | {"CTCT_DEMO_KICK": "thread"}
         self._processes.start(name, command, environment)
 
-    def _await(self, name: str, what: str, ready: object) -> None:
+    def _await(self, name: str, what: str, ready: Callable[[], bool]) -> None:
         def settled() -> bool:
             return not self._processes.is_alive(name) or ready()
 
@@ -139,7 +145,7 @@ class Performance:
         command = [sys.executable, "-m", "celery", "-A", "example_project", "worker", "--concurrency", "1"]
         command += ["--beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", "INFO"]
         command += ["--hostname", "demo@%h", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-        self._start(WORKER, command)
+        self._run(WORKER, command)
         self._await(WORKER, "a worker", lambda: self._processes.output(WORKER).count(" ready.") > seen)
 
     # The story
@@ -155,16 +161,21 @@ class Performance:
         )
         for number, (title, step) in enumerate(STEPS, start=1):
             self._screen.step(number, title)
-            start = time.monotonic()
-            try:
-                outcome = step(stage)
-            except StepFailed as failed:
-                raise failed from None
-            self._screen.good(outcome, time.monotonic() - start)
+            self._start = time.monotonic()
+            self._screen.good(step(stage), self._passed())
+
+    def _passed(self) -> float:
+        return time.monotonic() - self._start
 
     def _show_failure(self, failed: StepFailed) -> None:
-        self._screen.bad(f"expected {failed.expected}", 0)
+        self._screen.bad(f"expected {failed.expected}", self._passed())
         self._screen.tell(f"  found {failed.actual}")
+        if self._there.is_up():
+            self._screen.title("What the package asked last")
+            self._screen.quote("\n".join(str(one) for one in self._there.asked()[-6:]))
+        self._show_logs()
+
+    def _show_logs(self) -> None:
         for name, lines in self._processes.tails():
             self._screen.title(f"The end of the log of the {name}")
             self._screen.quote("\n".join(lines))
@@ -173,14 +184,14 @@ class Performance:
 
     def _open_the_site(self) -> None:
         self._screen.step(len(STEPS) + 1, "The site, its admin and the sandbox's page are open")
-        start = time.monotonic()
+        self._start = time.monotonic()
         command = [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{self._ground.site_port}"]
-        self._start(SITE, command)
+        self._run(SITE, command)
         self._await(SITE, "the site", lambda: _answers(self._ground.site_url))
         for url in (f"{self._ground.site_url}/admin/login/", f"{self._ground.sandbox_url}/"):
             if not _answers(url):
                 raise StepFailed(f"a page at {url}", "none")
-        self._screen.good("each answers", time.monotonic() - start)
+        self._screen.good("each answers", self._passed())
 
     def _serve(self) -> int:
         self._screen.title("Now it is yours. Ctrl-C stops everything.")

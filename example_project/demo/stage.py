@@ -14,7 +14,7 @@ from .cast import Person
 from .constant_contact import Asked, Holding, Reader
 from .terminal import Screen
 
-__all__ = ["Stage", "StepFailed", "StepOutcome"]
+__all__ = ["Stage", "StepFailed"]
 
 
 class StepFailed(Exception):
@@ -24,13 +24,6 @@ class StepFailed(Exception):
         super().__init__(f"expected {expected}; found {actual}")
         self.expected = expected
         self.actual = actual
-
-
-@dataclass(frozen=True, slots=True)
-class StepOutcome:
-    """What is said beside the tick."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +40,7 @@ class Stage:
     def tell(self, text: str) -> None:
         self.screen.tell(text)
 
-    def expect_there(self, person: Person, status: str, lists: Iterable[str]) -> Holding:
+    def expect_there(self, person: Person, status: str, lists: Iterable[str], *, by: str = "the worker") -> Holding:
         """Wait until Constant Contact holds her like this; then read it back over the wire, and show it."""
         wanted = frozenset(lists)
 
@@ -55,7 +48,7 @@ class Stage:
             found = self.there.holding(person.email)
             return found is not None and (found.status, found.lists) == (status, wanted)
 
-        came = self.screen.wait_until(arrived, "the worker", self.patience)
+        came = self.screen.wait_until(arrived, by, self.patience)
         found = self.show(person)
         if not came or found is None:
             expected = f"{status}, on {', '.join(sorted(wanted)) or 'no list'}"
@@ -67,7 +60,7 @@ class Stage:
         """Read her ``<ContactLists>`` back over the wire and show it."""
         found = self.there.holding(person.email)
         if found is not None:
-            self.screen.note(f"GET /ws/customers/acme/contacts/{found.id}: {found.status}")
+            self.screen.note(f"GET {self.there.path(found.id)} says: {found.status}")
             self.screen.quote(self.there.contact_lists(found.id))
         return found
 

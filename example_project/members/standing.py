@@ -27,7 +27,7 @@ _SENTENCES = {
     SyncState.IN_SYNC: "Constant Contact has confirmed what this site wishes.",
     SyncState.PENDING: "A change is on its way. It arrives by itself.",
     SyncState.FAILED: "The last tries did not succeed. The office can see why in the admin.",
-    SyncState.REFUSED: "This site wishes something that she has ruled out. Her word counts; nothing was written.",
+    SyncState.REFUSED: "A rule of this site asks for a list that this member has left. The member’s own word counts.",
     SyncState.FOREIGN: "This address is known at Constant Contact, but not by this site.",
 }
 _VERBS = {Verb.CREATE: "Created", Verb.UPDATE: "Updated", Verb.OPT_OUT: "Opted out"}

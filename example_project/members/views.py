@@ -22,7 +22,9 @@ from .standing import LIST_NAMES, standing, states
 
 #: What the button says is kept with the consent: it is what the person agreed to.
 WORDING = "Yes, please write to me again: {}."
-NOT_BOUND = "The lists are not bound yet. Start the site with “manage.py demo”, or bind them with “manage.py ctct_lists”."
+NOT_BOUND = (
+    "The lists are not bound yet. Start the site with “manage.py demo”, or bind them with “manage.py ctct_lists”."
+)
 
 
 @require_GET

@@ -199,6 +199,6 @@ def test_a_hostile_document_is_refused_soon_and_cheaply(body: bytes, kind: type[
 
 
 def test_as_much_as_is_allowed_is_read() -> None:
-    assert len(parse(b"<a>" + b"<b/>" * 49_990 + b"</a>").children) == 49_990
+    assert len(parse(b"<a>" + b"<b/>" * 19_990 + b"</a>").children) == 19_990
     assert parse(b"<a>" * 32 + b"</a>" * 32).local == "a"
     assert len(parse(b"<a>" + b"x" * 64 * 1024 + b"</a>").text) == 64 * 1024

@@ -4,28 +4,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Member',
+            name="Member",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('email', models.EmailField(max_length=254, unique=True)),
-                ('first_name', models.CharField(max_length=50)),
-                ('last_name', models.CharField(max_length=50)),
-                ('employer', models.CharField(blank=True, max_length=50)),
-                ('tier', models.CharField(choices=[('free', 'Free member'), ('sustainer', 'Sustainer')], default='free', max_length=10, verbose_name='membership')),
-                ('wants_newsletter', models.BooleanField(default=False, verbose_name='wants the newsletter')),
-                ('favourite', models.CharField(blank=True, max_length=80, verbose_name='favourite programme')),
-                ('joined_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("email", models.EmailField(max_length=254, unique=True)),
+                ("first_name", models.CharField(max_length=50)),
+                ("last_name", models.CharField(max_length=50)),
+                ("employer", models.CharField(blank=True, max_length=50)),
+                (
+                    "tier",
+                    models.CharField(
+                        choices=[("free", "Free member"), ("sustainer", "Sustainer")],
+                        default="free",
+                        max_length=10,
+                        verbose_name="membership",
+                    ),
+                ),
+                ("wants_newsletter", models.BooleanField(default=False, verbose_name="wants the newsletter")),
+                ("favourite", models.CharField(blank=True, max_length=80, verbose_name="favourite programme")),
+                ("joined_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['first_name', 'last_name', 'pk'],
+                "ordering": ["first_name", "last_name", "pk"],
             },
         ),
     ]
