@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from . import outbox
 from .exceptions import AuthenticationFailed, QuotaExhausted, RateLimited
@@ -22,6 +22,9 @@ __all__ = ["Drained", "drain"]
 BATCH = 20
 
 
+_NOT_ITS_FAULT = (QuotaExhausted, RateLimited, AuthenticationFailed)
+
+
 @dataclass(slots=True)
 class Drained:
     """What a drain did. ``paused`` says why it stopped although more is due."""
@@ -29,7 +32,6 @@ class Drained:
     done: int = 0
     failed: int = 0
     paused: str = ""
-    results: list[Result] = field(default_factory=list, repr=False)
 
 
 def drain(alias: str, *, seconds: float = 50.0, watch: Callable[[Result], None] | None = None) -> Drained:
@@ -49,21 +51,28 @@ def _results(link: Link, deadline: float, outcome: Drained) -> Iterator[Result]:
     """Yield the result of each due contact. When the day's calls run low, only urgent ones go on."""
     upto = Priority.RESYNC
     while time.monotonic() < deadline:
-        outcome.paused = _pause(link)
-        batch = [] if outcome.paused else outbox.due(link.account.pk, limit=BATCH, upto=upto)
-        if not batch:
+        if pause := _pause(link):
+            outcome.paused = pause
             return
-        for contact_id in batch:
-            result = reconcile(link, contact_id)
+        batch = outbox.due(link.account.pk, limit=BATCH, upto=upto)
+        spent = False
+        for result in _batch(link, batch, deadline):
             yield result
-            if isinstance(result.error, QuotaExhausted):
-                if upto <= Priority.REMOVAL:
-                    outcome.paused = "the calls of this day are used up"
-                    return
-                upto = Priority.REMOVAL
-                break
-            if isinstance(result.error, (RateLimited, AuthenticationFailed)) or time.monotonic() >= deadline:
-                break
+            spent = isinstance(result.error, QuotaExhausted)
+        if spent:
+            outcome.paused = "the calls of this day are used up"
+        if not batch or (spent and upto <= Priority.REMOVAL):
+            return
+        upto = Priority.REMOVAL if spent else upto
+
+
+def _batch(link: Link, contact_ids: list[int], deadline: float) -> Iterator[Result]:
+    """Yield results up to the first error that concerns more than the contact at hand."""
+    for contact_id in contact_ids:
+        result = reconcile(link, contact_id)
+        yield result
+        if isinstance(result.error, _NOT_ITS_FAULT) or time.monotonic() >= deadline:
+            return
 
 
 def _pause(link: Link) -> str:

@@ -42,7 +42,7 @@ class Desired:
     """What the site wants for one address. ``opt_out`` is an explicit opt-out that must reach the remote."""
 
     lists: frozenset[str] = NO_LISTS
-    fields: Mapping[str, str] = EMPTY
+    fields: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     opt_out: bool = False
 
 
@@ -102,7 +102,7 @@ class Create:
     """Add the contact to these lists."""
 
     lists: frozenset[str]
-    fields: Mapping[str, str] = EMPTY
+    fields: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     source: OptInSource = OptInSource.SITE
     consent: Consented | None = None
     withheld: frozenset[str] = NO_LISTS
@@ -126,7 +126,7 @@ class Update:
     lists: frozenset[str]
     adds: frozenset[str] = NO_LISTS
     removes: frozenset[str] = NO_LISTS
-    fields: Mapping[str, str] = EMPTY
+    fields: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     source: OptInSource = OptInSource.SITE
     consent: Consented | None = None
     withheld: frozenset[str] = NO_LISTS

@@ -127,7 +127,7 @@ class DesiredContact:
 
     email: str
     lists: frozenset[str] = frozenset()
-    fields: Mapping[str, str] = EMPTY
+    fields: Mapping[str, str] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class RemoteContact:
     email: str
     status: ContactStatus
     lists: Mapping[str, Subscription]
-    fields: Mapping[str, str] = EMPTY
+    fields: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     opted_out_at: datetime | None = None
     opted_out_source: OptInSource | None = None
     updated_at: datetime | None = None
@@ -189,5 +189,5 @@ class Permit:
     verb: Verb
     email: str
     lists: frozenset[str] = frozenset()
-    fields: Mapping[str, str] = EMPTY
+    fields: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     source: OptInSource = OptInSource.SITE

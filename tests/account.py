@@ -97,7 +97,8 @@ def run_due() -> list[Result]:
 
 
 def make_due() -> None:
-    """Let the waits of failed tries be over."""
+    """Let the waits of failed tries and of verify passes be over."""
+    Contact.objects.filter(verify_at__isnull=False).update(verify_at=DatabaseNow())
     Contact.objects.filter(due_at__isnull=False).update(due_at=DatabaseNow())
 
 

@@ -29,7 +29,7 @@ from .banners import banners
 from .base import ReadOnlyAdmin, posted
 from .chips import badge
 from .connection import check, known_aliases
-from .words import BADGES, ago, moment
+from .words import BADGES, ago, moment, sentence
 
 __all__ = ["AccountAdmin", "Calls", "Connection", "connection"]
 
@@ -70,7 +70,8 @@ def connection(account: Account) -> Connection:
         return Connection("quiet", "–", _("Not in the settings"), text)
     if account.auth_failed_at is not None:
         text = _("Constant Contact has refused the credentials since %(at)s.")
-        return Connection("bad", "!", _("Credentials refused"), text % {"at": moment(account.auth_failed_at)})
+        text = sentence(text % {"at": moment(account.auth_failed_at)})
+        return Connection("bad", "!", _("Credentials refused"), text)
     if account.paused_until is not None and account.paused_until > timezone.now():
         text = _("Nothing is sent until %(at)s: %(why)s.")
         values = {"at": moment(account.paused_until), "why": account.pause_reason}

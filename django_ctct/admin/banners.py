@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from ..catalogue import unbound_keys
 from ..models import Account, ContactList
-from .words import joined, moment
+from .words import joined, moment, sentence
 
 __all__ = ["Banner", "banners", "missing_lists"]
 
@@ -30,7 +30,7 @@ def banners(accounts: Iterable[Account]) -> list[Banner]:
     found: list[Banner] = []
     for account in rows:
         found += _of(account, name=f"{account.alias}: " if len(rows) > 1 else "")
-    return found
+    return [Banner(sentence(one.text), one.advice) for one in found]
 
 
 def _of(account: Account, name: str) -> Iterable[Banner]:

@@ -57,15 +57,15 @@ class Wisher:
 class ContactAdmin(ContactActs, ReadOnlyAdmin[Contact]):
     """Look at contacts, and ask for acts."""
 
-    list_display = ["email", "full_name", "status_badge", "state_badge", "lists", "confirmed"]
-    list_display_links = ["email"]
+    list_display = ["who", "status_badge", "state_badge", "lists", "confirmed"]
+    list_display_links = ["who"]
     list_filter = [StateFilter, StatusFilter, WhyFilter, WantedFilter, PresentFilter, QueueFilter, "account"]
     list_select_related = ["account"]
     list_per_page = 50
     search_fields = ["email", "first_name", "last_name"]
     search_help_text = gettext_lazy("Search by address or name")
     ordering = ["email"]
-    sortable_by = ["email", "confirmed"]
+    sortable_by = ["who", "confirmed"]
     show_full_result_count = False
     change_list_template = "admin/django_ctct/contact/change_list.html"
 
@@ -86,9 +86,9 @@ class ContactAdmin(ContactActs, ReadOnlyAdmin[Contact]):
         warnings = banners(Account.objects.all()) if request.method == "GET" else []
         return super().changelist_view(request, {"banners": warnings, **(extra_context or {})})
 
-    @admin.display(description=gettext_lazy("name"))
-    def full_name(self, contact: Contact) -> str:
-        return f"{contact.first_name} {contact.last_name}".strip()
+    @admin.display(description=gettext_lazy("address and name"), ordering="email")
+    def who(self, contact: Contact) -> SafeString:
+        return format_html('{}<span class="ctct-why">{}</span>', contact.email, _full_name(contact))
 
     @admin.display(description=gettext_lazy("status"))
     def status_badge(self, contact: Contact) -> SafeString | str:
@@ -132,7 +132,7 @@ class ContactAdmin(ContactActs, ReadOnlyAdmin[Contact]):
         return {
             "contact": contact,
             "banners": banners([contact.account]),
-            "full_name": self.full_name(contact),
+            "full_name": _full_name(contact),
             "status_badge": self.status_badge(contact),
             "verdict": verdict(difference),
             "rows": difference.rows,
@@ -179,6 +179,10 @@ class ContactAdmin(ContactActs, ReadOnlyAdmin[Contact]):
             return Wisher(name, keys, reverse(route, args=[pk], current_app=self.admin_site.name))
         except NoReverseMatch:
             return Wisher(name, keys, "")
+
+
+def _full_name(contact: Contact) -> str:
+    return f"{contact.first_name} {contact.last_name}".strip()
 
 
 def _profile(contact: Contact) -> list[ProfileField]:

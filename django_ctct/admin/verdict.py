@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from ..models import Contact, Hold, Refusal, SyncState
 from ..types import ContactStatus, OptOutSource
 from .difference import Difference, ListRow, left_words
-from .words import BADGES, joined, moment, reason, state_of
+from .words import BADGES, joined, moment, reason, sentence, state_of
 
 __all__ = ["Verdict", "verdict"]
 
@@ -35,7 +35,7 @@ def verdict(difference: Difference) -> Verdict:
     text, advice = _WORDS[state](difference)
     tone, sign = BADGES[state]
     show_error = state in (SyncState.FAILED, SyncState.PENDING)
-    return Verdict(tone, sign, str(state.label), text, advice, contact.error_text if show_error else "")
+    return Verdict(tone, sign, str(state.label), sentence(text), advice, contact.error_text if show_error else "")
 
 
 def _in_sync(difference: Difference) -> tuple[str, str]:

@@ -16,7 +16,19 @@ from django.utils.translation import ngettext
 from ..exceptions import CtctError
 from ..models import Contact, Hold, Refusal, SyncState
 
-__all__ = ["BADGES", "STATUS_TONES", "ago", "error_sentence", "joined", "moment", "plain", "reason", "state_of", "why"]
+__all__ = [
+    "BADGES",
+    "STATUS_TONES",
+    "ago",
+    "error_sentence",
+    "joined",
+    "moment",
+    "plain",
+    "reason",
+    "sentence",
+    "state_of",
+    "why",
+]
 
 #: How each state looks: a tone (a CSS class) and a sign, so that colour never speaks alone.
 BADGES = {
@@ -44,6 +56,11 @@ def moment(at: datetime | None) -> str:
     local = timezone.localtime(at)
     today = local.date() == timezone.localdate()
     return date_format(local, "TIME_FORMAT" if today else "DATETIME_FORMAT")
+
+
+def sentence(text: str) -> str:
+    """Return text in which a time that ends with a point (``8:36 a.m.``) ends its sentence as well."""
+    return re.sub(r"\.\.(?=\s|$)", ".", text)
 
 
 def ago(at: datetime | None) -> str:
@@ -97,7 +114,7 @@ def why(contact: Contact) -> str:
         return str(Refusal(contact.refusal).label)
     if state is SyncState.FOREIGN:
         return _("no member has this address")
-    return _("confirmed %(ago)s ago") % {"ago": ago(contact.synced_at)}
+    return ""
 
 
 def _pending(contact: Contact) -> str:

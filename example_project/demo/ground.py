@@ -18,7 +18,7 @@ __all__ = ["Ground", "GroundTaken", "begin_anew"]
 
 _MARK = ".made-by-the-demo"
 _READY = "CTCT_DEMO_READY"
-_FOLDERS = ("logs", "messages", "control")
+_FOLDERS = ("logs", "messages", "control", "passing")
 
 
 class GroundTaken(Exception):
@@ -64,6 +64,8 @@ class Ground:
             "CTCT_DEMO_DIRECTORY": str(self.directory),
             "CTCT_BASE_URL": self.sandbox_url,
             "PYTHONUNBUFFERED": "1",
+            # A worker that is killed leaves temporary files: here, where they go with the rest.
+            "TMPDIR": str(self.directory / "passing"),
         }
 
     def clear(self) -> None:

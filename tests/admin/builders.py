@@ -118,11 +118,14 @@ def _well(made: dict[str, ContactList]) -> dict[str, Contact]:
             "una@example.com", ["newsletter"], ["newsletter"], status="unconfirmed", first_name="Una", last_name="Weiß"
         ),
         "on no list": contact("rex@example.com", status="removed", first_name="Rex", last_name="Ortiz"),
-        "stranger": contact(
-            "stranger@example.com", [], ["newsletter"], desired_gen=0, applied_gen=0, synced_at=None
-        ),
+        "stranger": contact("stranger@example.com", [], ["newsletter"], desired_gen=0, applied_gen=0, synced_at=None),
         "script": contact(
-            "script@example.com", ["free"], ["free"], first_name=SCRIPT, last_name="& Co", profile={"first_name": SCRIPT}
+            "script@example.com",
+            ["free"],
+            ["free"],
+            first_name=SCRIPT,
+            last_name="& Co",
+            profile={"first_name": SCRIPT},
         ),
         "long": contact(
             f"{'a' * 60}.{'b' * 60}@{'long-domain.' * 6}example.com",
@@ -162,7 +165,13 @@ def _waiting() -> dict[str, Contact]:
         ),
         "verify": contact("verify@example.com", ["free"], ["free"], verify_at=ago(-2), due_at=ago(-2)),
         "opting out": contact(
-            "soon@example.com", [], ["free"], **pending, opt_out_wanted=True, opted_out_at=ago(3), opted_out_source="site"
+            "soon@example.com",
+            [],
+            ["free"],
+            **pending,
+            opt_out_wanted=True,
+            opted_out_at=ago(3),
+            opted_out_source="site",
         ),
     }
 

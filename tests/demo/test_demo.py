@@ -25,7 +25,7 @@ LONGEST = 150.0
 def environment(folder: Path) -> dict[str, str]:
     """Give the demo a temporary folder of its own, by which its processes and files can be told."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("CTCT_", "DJANGO_", "COV_"))}
-    return {**kept, "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, "TMPDIR": str(folder), "PLACE_OF_THE_TEST": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @contextmanager
@@ -54,8 +54,8 @@ def wait_for(folder: Path, words: str) -> None:
 
 
 def still_running(folder: Path) -> list[str]:
-    """Return the commands of the processes whose temporary folder is this one."""
-    mark = f"TMPDIR={folder}".encode()
+    """Return the commands of the processes that were started for this place."""
+    mark = f"PLACE_OF_THE_TEST={folder}".encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

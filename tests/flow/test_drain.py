@@ -1,0 +1,352 @@
+"""A drain: urgent ones first, pauses kept, and no error that gets lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError
+
+from django_ctct import acts, catalogue, drain, ledger, outbox, services, signals, tasks
+from django_ctct.exceptions import ConfigurationError, ListNotBound
+from django_ctct.models import Account, Contact, ContactList, Hold, ListOptOut, Quota, SyncState, WriteAttempt
+from django_ctct.planning import Nothing, Refuse, Update
+from django_ctct.types import OptOutSource, Outcome, Priority
+from tests.account import UNMANAGED, Sandbox, contact, make_due, run_due
+from tests.site.models import Member
+
+pytestmark = pytest.mark.sandbox
+
+ADA, BOB = "ada@example.com", "bob@example.com"
+
+
+def limited(settings: Any, **limits: Any) -> None:
+    account = {**settings.CTCT["ACCOUNTS"]["default"], **limits}
+    settings.CTCT = {**settings.CTCT, "ACCOUNTS": {"default": account}}
+
+
+def test_removals_go_before_additions(connected: Sandbox) -> None:
+    old = Member.objects.create(email=ADA)
+    run_due()
+    for number in range(3):
+        Member.objects.create(email=f"m{number}@example.com")
+    old.is_free = False
+    old.save()
+    done = run_due()
+    assert done[0].contact_id == contact(ADA).pk
+
+
+def test_when_the_days_calls_run_low_only_removals_go_on(connected: Sandbox, settings: Any) -> None:
+    one, two = Member.objects.create(email=ADA), Member.objects.create(email=BOB)
+    run_due()
+    connected.forget()
+    limited(settings, CALLS_PER_DAY=30)
+    Quota.objects.update(used=27)
+    Member.objects.create(email="new@example.com")
+    one.is_free = False
+    one.save()
+    outcome = drain.drain("default")
+    assert outcome.failed == 1
+    assert connected.lists_of(ADA) == set()
+    assert contact("new@example.com").state == SyncState.PENDING
+    assert contact("new@example.com").attempts == 0, "the day's end is not the contact's fault"
+    two.is_free = False
+    two.save()
+    outcome = drain.drain("default")
+    assert outcome.paused == "the calls of this day are used up"
+    assert drain.drain("default").done == 0
+    assert contact(BOB).state == SyncState.PENDING
+
+
+@pytest.mark.parametrize("shape", ["403_mashery", "429"])
+def test_too_many_calls_pause_the_account_and_cost_no_try(connected: Sandbox, shape: str) -> None:
+    connected.switch(rate_limit=True, calls_per_second=1, over_limit=shape)
+    for number in range(4):
+        Member.objects.create(email=f"m{number}@example.com")
+    outcome = drain.drain("default")
+    account = Account.objects.get()
+    assert outcome.paused == "too many calls"
+    assert account.paused_until is not None
+    assert max(Contact.objects.values_list("attempts", flat=True)) <= 1
+    assert not Contact.objects.exclude(hold="").exists()
+    assert drain.drain("default").done == 0, "nobody calls while the account rests"
+    connected.switch(rate_limit=False)
+    Account.objects.update(paused_until=None)
+    make_due()
+    run_due()
+    assert len(connected.contacts()) == 4
+
+
+def test_a_drain_ends_when_its_time_is_over(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    assert drain.drain("default", seconds=0).done == 0
+    assert contact(ADA).state == SyncState.PENDING
+
+
+def test_one_contact_that_fails_does_not_keep_the_others(connected: Sandbox) -> None:
+    Member.objects.create(email="broken address")
+    Member.objects.create(email=ADA)
+    outcome = drain.drain("default")
+    assert (outcome.done, outcome.failed) == (1, 1)
+
+
+def test_what_is_not_due_or_taken_by_another_is_passed_over(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    outbox.claim(contact(ADA).pk)
+    with services.connect("default") as link:
+        result = services.reconcile(link, contact(ADA).pk)
+    assert (result.plan, result.error) == (None, None)
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "truncate"])
+def test_a_write_without_an_answer_is_verified_and_not_repeated(connected: Sandbox, kind: str) -> None:
+    Member.objects.create(email=ADA)
+    connected.fault("POST */contacts", kind)
+    run_due()
+    assert WriteAttempt.objects.get().outcome in (Outcome.AMBIGUOUS, Outcome.OK)
+    make_due()
+    run_due()
+    make_due()
+    run_due()
+    assert [one["method"] for one in connected.writes()] == ["POST"]
+    assert connected.lists_of(ADA) == {"Free members"}
+    assert contact(ADA).state == SyncState.IN_SYNC
+
+
+def test_an_opt_out_between_our_read_and_our_write_is_the_servers_to_refuse(connected: Sandbox) -> None:
+    member = Member.objects.create(email=ADA)
+    run_due()
+    member.is_free, member.is_sustainer = False, True
+    member.save()
+    connected.fault("PUT */contacts/*", "status", status=403, body="Error 403: do not mail", times=1)
+    run_due()
+    assert contact(ADA).hold == ""
+    connected.act(ADA, "unsubscribe")
+    make_due()
+    run_due()
+    assert contact(ADA).state == SyncState.REFUSED
+    assert connected.status_of(ADA) == "Do Not Mail"
+
+
+def test_a_contact_whose_address_was_changed_over_there_waits_for_a_look(connected: Sandbox) -> None:
+    member = Member.objects.create(email=ADA)
+    run_due()
+    connected.act(ADA, "edit", to="augusta@example.com")
+    member.is_free, member.is_sustainer = False, True
+    member.save()
+    run_due()
+    assert (contact(ADA).hold, contact(ADA).error_code) == (Hold.REVIEW, "renamed")
+    assert connected.lists_of("augusta@example.com") == {"Free members"}
+
+
+def test_an_id_that_moved_to_another_address_follows_it(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    run_due()
+    connected.act(ADA, "edit", to=BOB)
+    Member.objects.create(email=BOB)
+    run_due()
+    assert contact(BOB).remote_id is not None
+    assert contact(ADA).remote_id is None
+
+
+def test_a_stranger_is_shown_and_never_written(connected: Sandbox) -> None:
+    connected.add(BOB, "Free members")
+    stranger = Contact.objects.create(account=Account.objects.get(), email=BOB)
+    assert contact(BOB).state == SyncState.FOREIGN
+    assert acts.sync_now([stranger]) == 0
+    with services.connect("default") as link:
+        shown = services.preview(link, stranger.pk)
+    assert shown.plan == Nothing()
+    assert connected.writes() == []
+
+
+def test_a_preview_reads_and_writes_nothing(connected: Sandbox) -> None:
+    connected.add(ADA, UNMANAGED)
+    Member.objects.create(email=ADA)
+    before = Contact.objects.values().get()
+    with services.connect("default") as link:
+        shown = services.preview(link, contact(ADA).pk)
+    assert isinstance(shown.plan, Update)
+    assert shown.plan.adds == {connected.list_id("Free members")}
+    assert Contact.objects.values().get() == before
+    assert connected.writes() == []
+
+
+def test_the_signals_tell_what_happened(connected: Sandbox) -> None:
+    heard: list[tuple[str, Any]] = []
+    hear = {
+        name: (lambda name: lambda sender, contact, **more: heard.append((name, more)))(name)
+        for name in ("contact_synced", "contact_refused", "contact_failed", "contact_opted_out")
+    }
+    for name, receiver in hear.items():
+        getattr(signals, name).connect(receiver, weak=False, dispatch_uid="test")
+    try:
+        member = Member.objects.create(email=ADA)
+        run_due()
+        connected.act(ADA, "unsubscribe")
+        member.first_name = "Ada"
+        member.save()
+        run_due()
+        make_due()
+        acts.sync_now([contact(ADA)])
+        run_due()
+        Member.objects.create(email="not an address")
+        run_due()
+        acts.opt_out(contact(ADA))
+    finally:
+        for name in hear:
+            getattr(signals, name).disconnect(dispatch_uid="test")
+    names = [name for name, _ in heard]
+    assert names == [
+        "contact_synced",
+        "contact_opted_out",
+        "contact_refused",
+        "contact_refused",
+        "contact_failed",
+        "contact_opted_out",
+    ]
+    assert isinstance(heard[2][1]["plan"], Refuse)
+    assert heard[1][1]["source"] == OptOutSource.REMOTE
+
+
+def test_an_opt_out_made_here_is_still_ours_after_it_was_seen_there(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    run_due()
+    acts.opt_out(contact(ADA), source=OptOutSource.OWNER)
+    run_due()
+    acts.sync_now([contact(ADA)])
+    run_due()
+    seen = contact(ADA)
+    assert (seen.opted_out_source, seen.opt_out_wanted, seen.status) == ("owner", False, "do_not_mail")
+
+
+def test_an_opt_out_of_someone_unknown_over_there_keeps_her_from_being_made(connected: Sandbox) -> None:
+    member = Member.objects.create(email=ADA)
+    acts.opt_out(contact(ADA))
+    run_due()
+    assert connected.writes() == []
+    assert contact(ADA).state == SyncState.REFUSED
+    acts.resubscribe(contact(ADA), ["free"], method="preference page")
+    run_due()
+    assert connected.lists_of(ADA) == {"Free members"}
+    member.delete()
+
+
+def test_staff_lift_what_staff_did_and_not_what_she_did(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA, wants_newsletter=True)
+    run_due()
+    acts.leave_list(ADA, "newsletter")
+    acts.leave_all_lists(contact(ADA))
+    run_due()
+    assert connected.status_of(ADA) == "Removed"
+    acts.lift_removal(contact(ADA))
+    run_due()
+    assert connected.lists_of(ADA) == {"Free members"}
+    assert ListOptOut.objects.get().source == "site"
+    assert acts.lift_removal(contact(ADA)) == 0
+
+
+def test_a_key_that_is_not_bound_cannot_be_left_or_joined(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    with pytest.raises(ListNotBound, match="nonsense"):
+        acts.leave_list(ADA, "nonsense")
+
+
+def test_leaving_works_for_an_address_that_the_site_does_not_know(connected: Sandbox) -> None:
+    connected.add(BOB, "Newsletter", UNMANAGED)
+    acts.leave_list(BOB, "newsletter")
+    run_due()
+    assert connected.lists_of(BOB) == {UNMANAGED}
+
+
+def test_the_database_is_the_last_guard(connected: Sandbox) -> None:
+    """A permit that the planner would never ask for is refused by the constraint, and nothing is sent."""
+    Member.objects.create(email=ADA)
+    run_due()
+    connected.act(ADA, "unsubscribe")
+    acts.sync_now([contact(ADA)])
+    claim = outbox.claim(contact(ADA).pk)
+    assert claim is not None
+    connected.forget()
+    with services.connect("default") as link:
+        local = ledger.load(claim.contact_id)
+        existing = link.backend.find(ADA)
+        local = ledger.absorb(claim, local, existing)
+        forbidden = Update(frozenset({"1"}), adds=frozenset({"1"}))
+        with pytest.raises(IntegrityError):
+            ledger.permit(claim, local, existing, forbidden)
+        with pytest.raises(Exception, match="database refused"):
+            services._write(link, claim, local, existing, forbidden)
+    assert connected.writes() == []
+
+
+def test_a_lost_lease_stops_the_work_before_anything_is_written(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    claim = outbox.claim(contact(ADA).pk)
+    assert claim is not None
+    local = ledger.load(claim.contact_id)
+    Contact.objects.update(lease_until=contact(ADA).lease_until - timedelta(seconds=115))
+    with pytest.raises(ledger.LeaseLost):
+        ledger.permit(claim, local, None, Update(frozenset({"1"})))
+    Contact.objects.update(lease_token=None, lease_until=None)
+    with pytest.raises(ledger.LeaseLost):
+        ledger.absorb(claim, local, None)
+    assert not WriteAttempt.objects.exists()
+
+
+def test_a_worker_whose_lease_was_lost_says_nothing_was_done(connected: Sandbox, monkeypatch: Any) -> None:
+    Member.objects.create(email=ADA)
+    run_due()
+    acts.sync_now([contact(ADA)])
+
+    def steal(*_: Any, **__: Any) -> None:
+        Contact.objects.update(lease_token=None, lease_until=None)
+
+    signals_seen: list[str] = []
+    with services.connect("default") as link:
+        read = link.backend.get
+        monkeypatch.setattr(link.backend, "get", lambda remote_id: (steal(), read(remote_id))[1])
+        result = services.reconcile(link, contact(ADA).pk)
+    assert (result.plan, result.error, signals_seen) == (None, None, [])
+
+
+def test_lists_that_vanish_are_kept_and_marked(connected: Sandbox) -> None:
+    connected.act("x@example.com", "delete_list", list=UNMANAGED)
+    with services.connect("default") as link:
+        catalogue.read_lists(link)
+    row = ContactList.objects.get(name=UNMANAGED)
+    assert row.missing_since is not None
+
+
+def test_a_key_moves_to_another_list(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    run_due()
+    account = Account.objects.get()
+    assert catalogue.unbound_keys(account) == frozenset()
+    catalogue.bind_list(account, "free", connected.list_id(UNMANAGED))
+    run_due()
+    assert UNMANAGED in connected.lists_of(ADA)
+    catalogue.unbind_list(ContactList.objects.get(name=UNMANAGED))
+    assert catalogue.unbound_keys(account) == {"free"}
+
+
+def test_the_tasks_do_what_the_drain_does(connected: Sandbox, settings: Any) -> None:
+    Member.objects.create(email=ADA)
+    tasks.drain("default")
+    assert contact(ADA).state == SyncState.IN_SYNC
+    Member.objects.filter(email=ADA).update(is_free=False, is_sustainer=True)
+    tasks.mirror_all()
+    assert contact(ADA).state == SyncState.PENDING
+    tasks.sweep()
+    assert connected.lists_of(ADA) == {"Sustainers"}
+
+
+def test_a_backend_that_cannot_be_imported_is_named(settings: Any) -> None:
+    limited(settings, BACKEND="django_ctct.backends.nothing.Backend")
+    with pytest.raises(ConfigurationError, match="cannot be imported"), services.connect("default"):
+        pass
+
+
+def test_priorities_have_their_order() -> None:
+    assert sorted(Priority) == [Priority.OPT_OUT, Priority.REMOVAL, Priority.ADD, Priority.RESYNC]
