@@ -9,6 +9,7 @@ quota, signals, conf, types and exceptions.
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -92,7 +93,7 @@ def connect(alias: str) -> Iterator[Link]:
 
 
 def reconcile(link: Link, contact_id: int) -> Result:
-    """Bring one due contact to its wish with at most one write. Every ``CtctError`` ends in the row, not here."""
+    """Bring one due contact to its wish with at most one write. What goes wrong ends in the row, not here."""
     claim = outbox.claim(contact_id)
     if claim is None:
         return Result(contact_id)
@@ -102,8 +103,9 @@ def reconcile(link: Link, contact_id: int) -> Result:
         logger.warning("contact %s: the lease was lost, another worker goes on", contact_id)
         return Result(contact_id)
     except CtctError as error:
-        _fail(link, claim, error)
-        return Result(contact_id, error=error)
+        return _failed(link, claim, error)
+    except Exception as error:  # noqa: BLE001 - one contact's bug must not keep all the others waiting
+        return _failed(link, claim, CtctError(f"{type(error).__name__} at {_place(error)}"))
     logger.info("contact %s: %s", contact_id, type(plan).__name__.lower())
     _announce(contact_id, plan)
     return Result(contact_id, plan)
@@ -201,13 +203,20 @@ def _answered(link: Link) -> None:
     Account.objects.filter(pk=link.account.pk).update(reached_at=DatabaseNow(), auth_failed_at=None)
 
 
-def _fail(link: Link, claim: Claim, error: CtctError) -> None:
+def _failed(link: Link, claim: Claim, error: CtctError) -> Result:
     failure = _failure(claim, error)
     outbox.fail(claim, failure)
     _slow_down(link, error)
     logger.warning("contact %s: %s (%s)", claim.contact_id, failure.code, failure.hold or "tried again later")
     contact = Contact.objects.get(pk=claim.contact_id)
     signals.contact_failed.send_robust(Contact, contact=contact, error=error)
+    return Result(claim.contact_id, error=error)
+
+
+def _place(error: BaseException) -> str:
+    """Return where an error arose. Its text may hold an address, so that is left out."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
 
 
 def _failure(claim: Claim, error: CtctError) -> Failure:
@@ -215,7 +224,7 @@ def _failure(claim: Claim, error: CtctError) -> Failure:
     if isinstance(error, ListNotBound):
         return Failure("not_bound", str(error), hold=Hold.UNBOUND)
     if not isinstance(error, RemoteError):
-        return Failure("error", type(error).__name__)
+        return Failure("error", str(error))
     code, text = error.code, str(error)
     match error:
         case AmbiguousWrite():

@@ -13,7 +13,7 @@ from ..catalogue import unbound_keys
 from ..models import Account, ContactList
 from .words import joined, moment, sentence
 
-__all__ = ["Banner", "banners", "missing_lists"]
+__all__ = ["Banner", "banners", "connection_banners"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +25,17 @@ class Banner:
 
 
 def banners(accounts: Iterable[Account]) -> list[Banner]:
-    """Return the warnings of these accounts. It reads tables only."""
+    """Return the warnings of these accounts and their lists. It reads tables only."""
     rows = list(accounts)
     found: list[Banner] = []
     for account in rows:
-        found += _of(account, name=f"{account.alias}: " if len(rows) > 1 else "")
+        name = f"{account.alias}: " if len(rows) > 1 else ""
+        found += [*connection_banners(account, name), *_unbound(account, name), *_missing(account, name)]
     return [Banner(sentence(one.text), one.advice) for one in found]
 
 
-def _of(account: Account, name: str) -> Iterable[Banner]:
+def connection_banners(account: Account, name: str = "") -> Iterable[Banner]:
+    """Yield what keeps anything from being sent for an account."""
     if account.auth_failed_at is not None:
         text = _("%(name)sConstant Contact has refused the credentials since %(at)s. Nothing is sent meanwhile.")
         advice = _("Put the credentials right in the site's settings, then check the connection.")
@@ -41,8 +43,6 @@ def _of(account: Account, name: str) -> Iterable[Banner]:
     elif account.paused_until is not None and account.paused_until > timezone.now():
         text = _("%(name)sCalls are paused until %(at)s: %(why)s.")
         yield Banner(text % {"name": name, "at": moment(account.paused_until), "why": account.pause_reason})
-    yield from _unbound(account, name)
-    yield from missing_lists(account, name)
 
 
 def _unbound(account: Account, name: str) -> Iterable[Banner]:
@@ -58,8 +58,7 @@ def _unbound(account: Account, name: str) -> Iterable[Banner]:
         yield Banner(text % {"name": name, "keys": quoted}, advice)
 
 
-def missing_lists(account: Account, name: str = "") -> Iterable[Banner]:
-    """Yield a warning for each managed list that is not at Constant Contact any more."""
+def _missing(account: Account, name: str) -> Iterable[Banner]:
     for one in ContactList.objects.filter(account=account, key__isnull=False, missing_since__isnull=False):
         text = _("%(name)sThe list “%(list)s” (key “%(key)s”) has been missing at Constant Contact since %(at)s.")
         values = {"name": name, "list": one.name, "key": one.key, "at": moment(one.missing_since)}

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 from .. import conf
 from ..models import Account, Contact
 from ..types import OptOutSource
-from .banners import banners
+from .banners import banners, connection_banners
 from .base import ReadOnlyAdmin
 from .chips import badge, list_chips, render_chips
 from .contact_acts import ContactActs
@@ -131,7 +131,7 @@ class ContactAdmin(ContactActs, ReadOnlyAdmin[Contact]):
         difference = Difference.of(contact)
         return {
             "contact": contact,
-            "banners": banners([contact.account]),
+            "banners": list(connection_banners(contact.account)),
             "full_name": _full_name(contact),
             "status_badge": self.status_badge(contact),
             "verdict": verdict(difference),

@@ -23,7 +23,7 @@ from ..models import (
 )
 from ..types import ContactStatus, OptOutSource
 
-__all__ = ["PresentFilter", "QueueFilter", "StateFilter", "StatusFilter", "WantedFilter", "WhyFilter"]
+__all__ = ["ManagedFilter", "PresentFilter", "QueueFilter", "StateFilter", "StatusFilter", "WantedFilter", "WhyFilter"]
 
 ABSENT = "absent"
 
@@ -111,6 +111,21 @@ class PresentFilter(_ContactFilter):
         if not value.isdecimal() or len(value) > 18:
             return contacts.none()
         return contacts.filter(pk__in=RemoteMembership.objects.filter(list=int(value)).values("contact"))
+
+
+class ManagedFilter(admin.SimpleListFilter):
+    """Lists by whether they are managed, and whether they are still there."""
+
+    title = _("managed")
+    parameter_name = "managed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [("yes", _("Managed")), ("no", _("Not managed")), ("missing", _("Missing at Constant Contact"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "missing":
+            return queryset.filter(missing_since__isnull=False)
+        return queryset.filter(key__isnull=self.value() == "no") if self.value() else queryset
 
 
 class QueueFilter(_ContactFilter):

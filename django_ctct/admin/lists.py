@@ -23,6 +23,7 @@ from .banners import banners
 from .base import CtctAdmin, kick_after_commit, log, posted
 from .chips import badge
 from .connection import check, known_aliases
+from .filters import ManagedFilter
 from .words import moment
 
 __all__ = ["BindForm", "ContactListAdmin", "known_keys"]
@@ -68,8 +69,8 @@ class BindForm(forms.Form):
 class ContactListAdmin(CtctAdmin[ContactList]):
     """Look at lists, set the policies of managed ones, bind keys."""
 
-    list_display = ["name", "standing", "key", "members", "removal", "addition", "seen_at"]
-    list_filter = ["account", ("key", admin.EmptyFieldListFilter)]
+    list_display = ["name", "standing", "key", "members", "policies", "seen_at"]
+    list_filter = [ManagedFilter, "account"]
     list_select_related = ["account"]
     search_fields = ["name", "key"]
     search_help_text = gettext_lazy("Search by name or key")
@@ -114,13 +115,13 @@ class ContactListAdmin(CtctAdmin[ContactList]):
             '{}<span class="ctct-why">{}</span>', badge("quiet", "–", _("Not managed")), _("never touched")
         )
 
-    @admin.display(description=gettext_lazy("someone leaves there"))
-    def removal(self, row: ContactList) -> str:
-        return row.get_on_remote_removal_display() if row.key is not None else "–"
-
-    @admin.display(description=gettext_lazy("someone is added there"))
-    def addition(self, row: ContactList) -> str:
-        return row.get_on_remote_addition_display() if row.key is not None else "–"
+    @admin.display(description=gettext_lazy("changes made there"))
+    def policies(self, row: ContactList) -> SafeString | str:
+        if row.key is None:
+            return "–"
+        left = _("who leaves stays off") if row.on_remote_removal == "respect" else _("who leaves is put back")
+        added = _("who is added is taken off") if row.on_remote_addition == "remove" else _("who is added stays")
+        return format_html("{}<br>{}", left, added)
 
     @posted("check_account")
     def read_view(self, request: HttpRequest) -> HttpResponse:

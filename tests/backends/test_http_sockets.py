@@ -219,3 +219,15 @@ def test_the_libraries_say_nothing_of_our_requests_and_all_of_other_peoples(
         assert "kim" not in caplog.text
         requests.get(f"{server.url}/somebody-else", timeout=5)
         assert "somebody-else" in caplog.text
+
+
+def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with scripted(answer(body=b"proxy")) as proxy, scripted(answer(body=b"server")) as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        transport = Transport(server.url, authorize=lambda request: request, gate=NoGate())
+        assert transport.send(READ, transport.url("things", "1")).body == b"server"
+        transport.close()
+    assert not proxy.requests

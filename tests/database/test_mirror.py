@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from django_ctct import adapters, mirror
+from django_ctct import adapters, mirror, receivers
 from django_ctct.models import Contact, Membership
 from tests.site.models import Friend, Member, Subscription, Supporter
 
@@ -187,3 +187,29 @@ def test_an_adapter_that_fails_does_not_spoil_the_save(caplog: pytest.LogCapture
     assert Member.objects.filter(pk=member.pk).exists()
     assert "was not mirrored (ZeroDivisionError at " in caplog.text
     assert ADA not in caplog.text
+
+
+def test_a_member_who_vanished_without_a_signal_is_forgotten_by_mirror_all() -> None:
+    member = Member.objects.create(email=ADA)
+    Member.objects.filter(pk=member.pk)._raw_delete("default")
+    assert [one.member_key for one in mirror.mirror_all(adapter()) if one] == [f"site.member:{member.pk}"]
+    assert wishes() == set()
+
+
+def test_a_member_who_was_deleted_meanwhile_is_not_mirrored_from_memory() -> None:
+    member = Member.objects.create(email=ADA)
+    Member.objects.filter(pk=member.pk)._raw_delete("default")
+    member.wants_newsletter = True
+    mirror.mirror(adapter(), member)
+    assert wishes() == set()
+
+
+def test_watched_fixtures_and_watched_objects_that_lead_nowhere_are_passed_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    member = Member.objects.create(email=ADA)
+    one = Subscription(pk=5, member=member)
+    one.save_base(raw=True)
+    assert (ADA, "newsletter", f"site.member:{member.pk}") not in wishes()
+    receivers.watched_changed(adapter(), "nothing.here", instance=one)
+    assert "was not mirrored (AttributeError" in caplog.text

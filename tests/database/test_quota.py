@@ -72,3 +72,14 @@ def test_a_gate_that_is_far_behind_says_so_instead_of_keeping_the_worker() -> No
         gate().acquire()
     assert 200 < caught.value.retry_after <= 300
     assert Quota.objects.get().used == 1
+
+
+def test_a_slot_that_another_worker_took_meanwhile_is_not_taken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = gate(calls_per_second=10_000)
+    one.acquire()
+    row, now = one._row()
+    gate(calls_per_second=10_000).acquire()
+    seen = [(row, now), one._row()]
+    monkeypatch.setattr(AccountGate, "_row", lambda self: seen.pop(0))
+    one.acquire()
+    assert Quota.objects.get().used == 3

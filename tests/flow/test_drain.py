@@ -350,3 +350,43 @@ def test_a_backend_that_cannot_be_imported_is_named(settings: Any) -> None:
 
 def test_priorities_have_their_order() -> None:
     assert sorted(Priority) == [Priority.OPT_OUT, Priority.REMOVAL, Priority.ADD, Priority.RESYNC]
+
+
+def test_a_bug_in_the_way_of_one_contact_is_shown_and_the_others_go_on(connected: Sandbox, monkeypatch: Any) -> None:
+    Member.objects.create(email=ADA)
+    Member.objects.create(email=BOB)
+    poison = contact(ADA).pk
+    with services.connect("default") as link:
+        find = link.backend.find
+
+        def explode(email: str) -> Any:
+            if email == ADA:
+                raise ZeroDivisionError(f"the text holds {email}")
+            return find(email)
+
+        monkeypatch.setattr(link.backend, "find", explode)
+        results = [services.reconcile(link, pk) for pk in (poison, contact(BOB).pk)]
+    assert results[1].plan is not None
+    seen = contact(ADA)
+    assert (seen.state, seen.error_code) == (SyncState.PENDING, "error")
+    assert "ZeroDivisionError at test_drain.py" in seen.error_text
+    assert ADA not in seen.error_text
+
+
+def test_a_worker_that_was_overtaken_journals_its_write_as_ambiguous(connected: Sandbox, monkeypatch: Any) -> None:
+    Member.objects.create(email=ADA)
+    with services.connect("default") as link:
+        create = link.backend.create
+
+        def overtaken(permit: Any) -> Any:
+            made = create(permit)
+            Contact.objects.update(lease_token=None, lease_until=None)
+            return made
+
+        monkeypatch.setattr(link.backend, "create", overtaken)
+        services.reconcile(link, contact(ADA).pk)
+    assert WriteAttempt.objects.get().outcome == Outcome.AMBIGUOUS
+    assert contact(ADA).desired_gen == 2
+    make_due()
+    run_due()
+    assert connected.lists_of(ADA) == {"Free members"}

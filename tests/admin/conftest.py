@@ -1,0 +1,54 @@
+"""Fixtures of the pages' tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+
+from tests.site.models import Member
+
+from . import builders
+
+
+@pytest.fixture
+def client_of(db: None) -> Callable[..., Client]:
+    """Log in as staff with exactly these permissions, by codename."""
+
+    def log_in(*permissions: str, csrf: bool = False) -> Client:
+        client = Client(enforce_csrf_checks=csrf)
+        client.force_login(builders.staff(*permissions, name=f"sam-{'-'.join(permissions) or 'nobody'}"[:150]))
+        return client
+
+    return log_in
+
+
+@pytest.fixture
+def chief(db: None) -> Client:
+    """A client who may do everything."""
+    client = Client()
+    client.force_login(builders.chief())
+    return client
+
+
+@pytest.fixture
+def member_pages() -> Any:
+    """Let the site have an admin page for its members."""
+    admin.site.register(Member)
+    from django.urls import clear_url_caches
+
+    _forget_urls(clear_url_caches)
+    yield
+    admin.site.unregister(Member)
+    _forget_urls(clear_url_caches)
+
+
+def _forget_urls(clear: Callable[[], None]) -> None:
+    import importlib
+    import sys
+
+    importlib.reload(sys.modules["tests.urls"])
+    clear()
