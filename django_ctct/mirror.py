@@ -39,9 +39,10 @@ class Mirrored:
 
 
 def mirror(adapter: MemberAdapter, member: Any) -> Mirrored:
-    """Bring a member's rows to what the site wants now. Two reads, and writes only where something differs."""
+    """Bring a member's rows to what the site wants now. One read or two, and writes only where something differs."""
     wish = _Wish.of(adapter, member)
-    return _mirror(adapter, member, wish, _find(wish), _rows(wish))
+    rows = _rows(wish)
+    return _mirror(adapter, member, wish, _find(wish, rows), rows)
 
 
 def forget(adapter: MemberAdapter, member: Any) -> Mirrored:
@@ -94,7 +95,8 @@ def _mirror(
     if _difference(wish, contact, rows):
         with transaction.atomic():
             wish = _read_again(adapter, member, wish)
-            touched = _write(wish, _find(wish), _rows(wish))
+            rows = _rows(wish)
+            touched = _write(wish, _find(wish, rows), rows)
     return Mirrored(wish.member_key, touched, wish.address_too_long)
 
 
@@ -126,14 +128,19 @@ def _contacts(alias: str, emails: set[str]) -> dict[str, Contact]:
 
 def _rows_by_member(alias: str, member_keys: list[str]) -> dict[str, list[Membership]]:
     found: dict[str, list[Membership]] = {}
-    for row in Membership.objects.filter(member_key__in=member_keys, contact__account__alias=alias):
+    rows = Membership.objects.select_related("contact")
+    for row in rows.filter(member_key__in=member_keys, contact__account__alias=alias):
         found.setdefault(row.member_key, []).append(row)
     return found
 
 
-def _find(wish: _Wish) -> Contact | None:
+def _find(wish: _Wish, rows: Iterable[Membership]) -> Contact | None:
+    """Return the contact of the wish's address; mostly one of the member's rows has brought it along."""
     email = wish.desired.email
-    return _contacts(wish.alias, {email}).get(email) if email else None
+    if not email:
+        return None
+    known = (row.contact for row in rows if row.contact.email == email)
+    return next(known, None) or _contacts(wish.alias, {email}).get(email)
 
 
 def _rows(wish: _Wish) -> list[Membership]:

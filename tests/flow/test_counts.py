@@ -76,7 +76,7 @@ def test_saving_a_member_whose_wish_is_as_before_writes_nothing_of_ours() -> Non
     with CaptureQueriesContext(connection) as queries:
         member.save()
     assert _written(queries) == []
-    assert len(_ours(queries)) == 2
+    assert len(_ours(queries)) == 1
 
 
 @pytest.mark.django_db(transaction=True)

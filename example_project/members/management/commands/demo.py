@@ -46,6 +46,8 @@ class Command(BaseCommand):
         sys.exit(status)
 
     def _begin_anew(self, options: dict[str, Any]) -> None:
+        if "demo" not in sys.argv:
+            raise CommandError("The demo begins this program anew: run it as “manage.py demo”.")
         passing = options["once"] and not options["keep"]
         try:
             begin_anew(
