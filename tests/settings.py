@@ -1,4 +1,5 @@
-"""Settings of the tests. ``CTCT_TEST_DATABASE`` picks the database: sqlite (default), postgresql or mariadb.
+"""Settings of the tests. ``CTCT_TEST_DATABASE`` picks the database: sqlite (default), memory,
+postgresql or mariadb.
 
 A worker process that a test starts gets ``CTCT_TEST_DATABASE_NAME`` and works on the test's own database.
 """
@@ -78,6 +79,8 @@ def _database() -> dict[str, Any]:
             "OPTIONS": {"charset": "utf8mb4"},
             "TEST": {"NAME": "test_ctct", "CHARSET": "utf8mb4"},
         }
+    if kind == "memory":
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": name or os.path.join(tempfile.gettempdir(), "ctct.sqlite3"),

@@ -9,14 +9,38 @@ from datetime import datetime
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..models import Contact, WriteAttempt
 from ..types import Outcome, Verb
 
-__all__ = ["OUTCOME_TONES", "StaffAct", "Write", "changes", "outcome_words", "staff_acts", "verb_words", "writes"]
+__all__ = [
+    "OUTCOMES",
+    "OUTCOME_TONES",
+    "VERBS",
+    "StaffAct",
+    "Write",
+    "changes",
+    "outcome_words",
+    "staff_acts",
+    "verb_words",
+    "writes",
+]
 
 #: A page shows this many of the latest.
 MOST = 50
+VERBS = {
+    Verb.CREATE: gettext_lazy("Created"),
+    Verb.UPDATE: gettext_lazy("Changed"),
+    Verb.OPT_OUT: gettext_lazy("Opted out for good"),
+}
+OUTCOMES = {
+    Outcome.OPEN: gettext_lazy("no answer recorded"),
+    Outcome.OK: gettext_lazy("done"),
+    Outcome.NOT_SENT: gettext_lazy("not sent"),
+    Outcome.REFUSED: gettext_lazy("refused"),
+    Outcome.AMBIGUOUS: gettext_lazy("unclear: it may have been applied"),
+}
 OUTCOME_TONES = {"ok": "good", "open": "wait", "ambiguous": "wait", "not_sent": "quiet", "refused": "bad"}
 
 
@@ -62,18 +86,12 @@ def _write(one: WriteAttempt, names: Mapping[str, str]) -> Write:
 
 def verb_words(one: WriteAttempt) -> str:
     """Say what kind of write it was."""
-    return {Verb.CREATE: _("Created"), Verb.UPDATE: _("Changed"), Verb.OPT_OUT: _("Opted out for good")}[Verb(one.verb)]
+    return str(VERBS[Verb(one.verb)])
 
 
 def outcome_words(one: WriteAttempt) -> str:
     """Say how it ended, as far as we know."""
-    return {
-        Outcome.OPEN: _("no answer recorded"),
-        Outcome.OK: _("done"),
-        Outcome.NOT_SENT: _("not sent"),
-        Outcome.REFUSED: _("refused"),
-        Outcome.AMBIGUOUS: _("unclear: it may have been applied"),
-    }[Outcome(one.outcome)]
+    return str(OUTCOMES[Outcome(one.outcome)])
 
 
 def changes(one: WriteAttempt, names: Mapping[str, str]) -> str:

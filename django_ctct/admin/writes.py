@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -13,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from ..models import WriteAttempt
 from .base import ReadOnlyAdmin
 from .chips import badge
-from .history import OUTCOME_TONES, changes, outcome_words, verb_words
+from .history import OUTCOME_TONES, OUTCOMES, VERBS, changes, outcome_words, verb_words
 
 __all__ = ["WriteAttemptAdmin"]
 
@@ -35,11 +38,37 @@ SHOWN = (
 )
 
 
+class OutcomeFilter(admin.SimpleListFilter):
+    """By how it ended."""
+
+    title = gettext_lazy("outcome")
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(outcome.value, words) for outcome, words in OUTCOMES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(outcome=self.value()) if self.value() else queryset
+
+
+class VerbFilter(admin.SimpleListFilter):
+    """By the kind of write."""
+
+    title = gettext_lazy("write")
+    parameter_name = "verb"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(verb.value, words) for verb, words in VERBS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(verb=self.value()) if self.value() else queryset
+
+
 class WriteAttemptAdmin(ReadOnlyAdmin[WriteAttempt]):
     """Look at writes."""
 
     list_display = ["at", "whom", "what", "change", "ended", "error_code"]
-    list_filter = ["outcome", "verb", "adds", "contact__account"]
+    list_filter = [OutcomeFilter, VerbFilter, "contact__account"]
     search_fields = ["contact__email"]
     search_help_text = gettext_lazy("Search by address")
     ordering = ["-at"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -14,13 +15,21 @@ from tests.site.models import Member
 from . import builders
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """Nobody attacks these passwords."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def client_of(db: None) -> Callable[..., Client]:
     """Log in as staff with exactly these permissions, by codename."""
 
+    numbers = count()
+
     def log_in(*permissions: str, csrf: bool = False) -> Client:
         client = Client(enforce_csrf_checks=csrf)
-        client.force_login(builders.staff(*permissions, name=f"sam-{'-'.join(permissions) or 'nobody'}"[:150]))
+        client.force_login(builders.staff(*permissions, name=f"sam{next(numbers)}"))
         return client
 
     return log_in

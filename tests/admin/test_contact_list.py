@@ -132,9 +132,12 @@ def test_the_number_of_queries_does_not_grow_with_the_contacts(chief: Client) ->
 
     def queries(count: int) -> int:
         for number in range(count):
-            one = builders.contact(f"{count}-{number}@example.com", ["free", "donors"], ["free", "board"], hold="unbound")
+            address = f"{count}-{number}@example.com"
+            one = builders.contact(address, ["free", "donors"], ["free", "board"], hold="unbound")
             builders.left(one, builders.lists()["newsletter"])
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
             assert chief.get(url("contact_changelist")).status_code == 200
         return len(captured)
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+from celery.signals import before_task_publish
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
+
+from tests.celery_app import app as celery_app
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,3 +61,20 @@ def environment(sandbox: str = "http://127.0.0.1:9", **more: str) -> dict[str, s
         "CTCT_TEST_SANDBOX": sandbox,
         **more,
     }
+
+
+@contextmanager
+def kicks(settings: Any) -> Iterator[list[str]]:
+    """Collect the accounts for which a worker is told that something is due."""
+    assert celery_app.conf.broker_url == "memory://"
+    settings.CTCT = {**settings.CTCT, "KICK": "inline"}
+    found: list[str] = []
+
+    def note(*, body: Any, **_: object) -> None:
+        found.append(body[0][0])
+
+    before_task_publish.connect(note, sender="django_ctct.drain")
+    try:
+        yield found
+    finally:
+        before_task_publish.disconnect(note, sender="django_ctct.drain")

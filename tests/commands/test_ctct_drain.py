@@ -6,10 +6,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from typing import Any
+from datetime import timedelta
+from typing import ClassVar
 
 import pytest
 
+from django_ctct.management.commands.ctct_drain import Command
 from django_ctct.models import Account, Contact, DatabaseNow, SyncState
 from django_ctct.signals import contact_synced
 from tests.account import Sandbox, contact
@@ -36,6 +38,18 @@ def test_it_does_all_that_is_due_and_counts(connected: Sandbox) -> None:
     ran = run("ctct_drain")
     assert (ran.code, ran.out) == (0, "3 done, 0 failed.\n")
     assert connected.lists_of("member2@example.com") == {"Free members"}
+
+
+class Impatient(Command):
+    """Looks up from its work after each contact."""
+
+    slice: ClassVar[float] = 0.001
+
+
+def test_a_long_queue_is_done_slice_by_slice(connected: Sandbox) -> None:
+    for n in range(3):
+        Member.objects.create(email=f"member{n}@example.com")
+    assert run(Impatient()).out == "3 done, 0 failed.\n"
 
 
 def test_with_nothing_due_it_ends_at_once_and_calls_nobody(connected: Sandbox) -> None:
@@ -71,17 +85,11 @@ def test_an_unbound_key_is_a_failure_and_not_a_traceback(connected: Sandbox) -> 
 
 def test_a_paused_account_is_said_and_makes_exit_code_1(connected: Sandbox) -> None:
     Member.objects.create(email=CANARY)
-    Account.objects.update(paused_until=DatabaseNow() + _hour(), pause_reason="credentials refused")
+    Account.objects.update(paused_until=DatabaseNow() + timedelta(hours=1), pause_reason="credentials refused")
     ran = run("ctct_drain")
     assert ran.code == 1
     assert "Paused: credentials refused. What is due waits." in ran.out
     assert connected.requests() == []
-
-
-def _hour() -> Any:
-    from datetime import timedelta
-
-    return timedelta(hours=1)
 
 
 def test_no_more_than_the_seconds_given_are_used(connected: Sandbox) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django_ctct.management.commands.ctct_mirror import Command
 from django_ctct.models import Membership
 from tests.account import contact
-from tests.commands.run import CANARY, run
+from tests.commands.run import CANARY, kicks, run
 from tests.site.models import Member
 
 
@@ -80,3 +80,9 @@ def test_an_adapter_that_cannot_be_imported_is_one_sentence(settings: Any, db: N
 def test_what_it_marks_is_due(five: list[Member]) -> None:
     run("ctct_mirror")
     assert contact("member0@example.com").due_at is not None
+
+
+def test_a_worker_is_told_afterwards(five: list[Member], settings: Any) -> None:
+    with kicks(settings) as told:
+        run("ctct_mirror")
+    assert told == ["default"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from django_ctct import acts
-from django_ctct.models import Contact, WriteAttempt
+from django_ctct.models import Account, Contact, WriteAttempt
 from tests.account import UNMANAGED, Sandbox, contact, run_due
 from tests.commands.run import run
 from tests.site.models import Member
@@ -90,14 +90,8 @@ def test_a_named_contact_is_shown_due_or_not(connected: Sandbox) -> None:
 
 
 def test_strangers_are_left_out_of_all(connected: Sandbox) -> None:
-    Contact.objects.create(account=_account(), email="stranger@example.com")
+    Contact.objects.create(account=Account.objects.for_alias("default"), email="stranger@example.com")
     assert "0 looked at" in run("ctct_plan", "--all").out
-
-
-def _account() -> Any:
-    from django_ctct.models import Account
-
-    return Account.objects.for_alias("default")
 
 
 def test_an_unknown_address_is_an_error_that_says_what_may_be_missing(connected: Sandbox) -> None:

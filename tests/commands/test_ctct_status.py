@@ -18,11 +18,13 @@ pytestmark = pytest.mark.sandbox
 
 def _document() -> tuple[int, dict[str, Any]]:
     ran = run("ctct_status", "--json")
-    return ran.code, json.loads(ran.out)
+    document: dict[str, Any] = json.loads(ran.out)
+    return ran.code, document
 
 
 def _only() -> dict[str, Any]:
-    return _document()[1]["accounts"][0]
+    account: dict[str, Any] = _document()[1]["accounts"][0]
+    return account
 
 
 def test_an_account_where_all_is_well_gives_exit_code_0(connected: Sandbox) -> None:

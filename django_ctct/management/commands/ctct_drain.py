@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
 from django.db import close_old_connections
@@ -18,14 +18,14 @@ from ...models import Account
 from ...services import Result
 from ..account_command import AccountCommand
 
-#: A stop is noticed at the latest after so much more work (seconds).
-SLICE = 5.0
 #: How often a loop looks for new work (seconds). A look is one small read of an index.
 POLL = 2.0
 
 
 class Command(AccountCommand):
     help = "Bring due contacts to Constant Contact. Exit code 1: something failed, or the account is paused."
+    #: A stop is noticed at the latest after so much more work (seconds).
+    slice: ClassVar[float] = 5.0
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -67,7 +67,7 @@ class Command(AccountCommand):
             if self.verbosity > 1:
                 self.say(f"contact {result.contact_id}: {_outcome(result)}")
 
-        outcome = drain(self._alias, seconds=min(SLICE, self._deadline - time.monotonic()), watch=watch)
+        outcome = drain(self._alias, seconds=min(self.slice, self._deadline - time.monotonic()), watch=watch)
         self._done += outcome.done
         self._failed += outcome.failed
         self._paused = outcome.paused

@@ -34,8 +34,7 @@ class Command(BaseCommand):
         if ground is None:
             self._begin_anew(options)
         wishes = Wishes(options["once"], options["fresh"], options["patience"], tuple(options["switch"]))
-        signal.signal(signal.SIGTERM, _interrupt)
-        signal.signal(signal.SIGHUP, _interrupt)
+        _listen_for_the_end()
         try:
             status = Performance(ground, wishes, Screen(sys.stdout)).play()
         except KeyboardInterrupt:
@@ -58,6 +57,14 @@ class Command(BaseCommand):
             )
         except GroundTaken as taken:
             raise CommandError(str(taken)) from None
+
+
+def _listen_for_the_end() -> None:
+    """End in order on every signal that asks for it. A script's background job is born deaf to SIGINT."""
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means what it says
+        signal.signal(signal.SIGHUP, _interrupt)
 
 
 def _interrupt(*_: object) -> None:
