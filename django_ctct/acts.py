@@ -33,7 +33,7 @@ def opt_out(contact: Contact, *, source: OptOutSource = OptOutSource.SITE) -> No
             opted_out_source=source.value,
             opt_out_wanted=True,
         )
-        outbox.mark([contact.pk], Priority.OPT_OUT)
+        _mark(contact, Priority.OPT_OUT)
     contact.refresh_from_db()
     signals.contact_opted_out.send_robust(Contact, contact=contact, source=source)
 
@@ -61,7 +61,7 @@ def _leave(contact: Contact, lists: Iterable[ContactList], source: OptOutSource)
                 ListOptOut.objects.get_or_create(contact=contact, list=one, defaults=record)
             else:
                 ListOptOut.objects.update_or_create(contact=contact, list=one, defaults=record)
-        outbox.mark([contact.pk], Priority.REMOVAL)
+        _mark(contact, Priority.REMOVAL)
     return contact
 
 
@@ -70,7 +70,7 @@ def lift_removal(contact: Contact) -> int:
     with transaction.atomic():
         lifted, _rows = ListOptOut.objects.filter(contact=contact, source=OptOutSource.OWNER.value).delete()
         if lifted:
-            outbox.mark([contact.pk], Priority.ADD)
+            _mark(contact, Priority.ADD)
     return lifted
 
 
@@ -101,13 +101,21 @@ def resubscribe(
             for one in _lists(contact.account.alias, keys)
         ]
         Contact.objects.filter(pk=contact.pk, opt_out_wanted=True).update(opt_out_wanted=False)
-        outbox.mark([contact.pk], Priority.ADD)
+        _mark(contact, Priority.ADD)
     return given
 
 
 def sync_now(contacts: Iterable[Contact]) -> int:
     """Make contacts due now, held ones too. Return how many."""
-    return outbox.release([one.pk for one in contacts])
+    chosen = list(contacts)
+    for alias in sorted({one.account.alias for one in chosen}):
+        outbox.wake(alias)
+    return outbox.release([one.pk for one in chosen])
+
+
+def _mark(contact: Contact, priority: Priority) -> None:
+    outbox.mark([contact.pk], priority)
+    outbox.wake(contact.account.alias)
 
 
 def _contact(alias: str, address: str) -> Contact:

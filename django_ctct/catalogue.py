@@ -47,6 +47,7 @@ def bind_list(account: Account, key: str, remote_id: str) -> ContactList:
         outbox.mark(set(wanting), Priority.ADD)
         held = Contact.objects.filter(account=account, hold=Hold.UNBOUND).values_list("pk", flat=True)
         outbox.release(list(held))
+        outbox.wake(account.alias)
     return row
 
 

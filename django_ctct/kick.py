@@ -63,12 +63,13 @@ class Kicker:
             with self._lock:
                 aliases, self._waiting = self._waiting, set()
             for alias in sorted(aliases):
-                self._publish_one(alias)
+                self.publish(alias)
             with self._lock:
                 if not self._waiting:
                     self._idle.set()
 
-    def _publish_one(self, alias: str) -> None:
+    def publish(self, alias: str) -> None:
+        """Publish a hint here and now, unless the broker is being left alone. Raises nothing."""
         if time.monotonic() < self._rest_until:
             return
         try:

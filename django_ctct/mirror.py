@@ -191,6 +191,7 @@ def _write(wish: _Wish, contact: Contact | None, rows: list[Membership]) -> froz
     gained = _gain(wish, contact, change)
     outbox.mark(lost, Priority.REMOVAL)
     outbox.mark(gained - lost, Priority.ADD)
+    outbox.wake(wish.alias)
     return frozenset(lost | gained)
 
 

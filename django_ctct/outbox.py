@@ -3,7 +3,7 @@
 Every claim is a compare-and-swap UPDATE, because SQLite has no row locks and no lock may be held across
 HTTP. All times are the database's. A Celery message is only a hint that something here is due. Assignments
 stand in an order that is right on MySQL and MariaDB too, where each sees the ones before it.
-It may import models and types only.
+It may import models, signals and types only.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+from django.db import transaction
 from django.db.models import (
     Case,
     DateTimeField,
@@ -30,6 +32,7 @@ from django.db.models import (
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Greatest, Least
 
+from . import signals
 from .models import Contact, DatabaseNow, Hold, moment_of
 from .types import Priority
 
@@ -47,6 +50,7 @@ __all__ = [
     "mark",
     "next_due",
     "release",
+    "wake",
 ]
 
 #: A worker that is silent this long has lost its claim.
@@ -105,6 +109,11 @@ def mark(contact_ids: Iterable[int], priority: Priority) -> int:
         hold=Case(When(hold__in=_LIFTED_BY_A_WISH, then=Value("")), default=F("hold")),
         desired_gen=F("desired_gen") + 1,
     )
+
+
+def wake(alias: str) -> None:
+    """Once this is committed, say that an account has work. Nobody needs to hear it: the sweep comes."""
+    transaction.on_commit(partial(signals.work_due.send_robust, Contact, alias=alias), robust=True)
 
 
 def due(account_id: int, *, limit: int, upto: Priority = Priority.RESYNC) -> list[int]:

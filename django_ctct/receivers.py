@@ -1,7 +1,7 @@
 """From Django's signals to the mirror, and after the commit to the kick.
 
 A receiver never raises into the site's request: what an adapter or our tables run into is logged, and
-``mirror_all`` finds the change. It may import adapters, mirror and tasks only.
+``mirror_all`` finds the change. It may import adapters, mirror, signals and tasks only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.apps import apps
 from django.db import connections, models, router, transaction
 from django.db.models.signals import post_delete, post_save
 
-from . import adapters, mirror, tasks
+from . import adapters, mirror, signals, tasks
 from .adapters import MemberAdapter
 from .exceptions import ConfigurationError
 from .models import Contact
@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 
 def connect() -> None:
-    """Connect the receivers of all adapters. Wrong settings are the checks' to report, not an import's."""
+    """Connect the kick and the receivers of all adapters. Wrong settings are the checks' to report, not an import's."""
+    signals.work_due.connect(work_due, dispatch_uid="django_ctct")
     try:
         found = adapters.all_adapters()
     except ConfigurationError:
@@ -51,6 +52,11 @@ def _family(model: type[models.Model]) -> Iterator[type[models.Model]]:
     for one in apps.get_models(include_auto_created=False):
         if issubclass(one, model):
             yield one
+
+
+def work_due(*, alias: str, **_: Any) -> None:
+    """Kick a worker: something was committed."""
+    tasks.kick(alias)
 
 
 def member_saved(adapter: MemberAdapter, *, instance: Any, raw: bool = False, **_: Any) -> None:
@@ -83,12 +89,9 @@ def _members(adapter: MemberAdapter, path: str, instance: Any) -> list[Any]:
 def _guarded(adapter: MemberAdapter, act: Callable[[MemberAdapter, Any], mirror.Mirrored], member: Any) -> None:
     try:
         with _savepoint():
-            changed = act(adapter, member)
+            act(adapter, member)
     except Exception as error:  # noqa: BLE001 - saving a member raises nothing of ours
         _report(adapter, error)
-        return
-    if changed:
-        transaction.on_commit(partial(tasks.kick, adapter.account), robust=True)
 
 
 def _savepoint() -> AbstractContextManager[Any]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-__all__ = ["contact_failed", "contact_opted_out", "contact_refused", "contact_synced"]
+__all__ = ["contact_failed", "contact_opted_out", "contact_refused", "contact_synced", "work_due"]
+
+#: For the package itself: a committed change is waiting for a worker. Gives ``alias``; ``receivers`` kick.
+work_due = Signal()
 
 #: Constant Contact has confirmed the present wish. Also gives ``plan``.
 contact_synced = Signal()

@@ -7,7 +7,6 @@ or waits: durability is the row's. Only this room imports Celery, and it creates
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from celery import shared_task
@@ -17,7 +16,7 @@ from .drain import drain as drain_account
 from .kick import Kicker
 from .mirror import mirror_all as mirror_members
 
-__all__ = ["BEAT_SCHEDULE", "drain", "kick", "mirror_all", "sweep"]
+__all__ = ["drain", "kick", "mirror_all", "sweep"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +28,6 @@ _OPTIONS: dict[str, Any] = {
     "time_limit": 110,
     "soft_time_limit": 90,
     "serializer": "json",
-}
-
-#: For ``app.conf.beat_schedule``: the sweep finds what no hint told of, the mirror what no signal told of.
-BEAT_SCHEDULE: Mapping[str, Mapping[str, Any]] = {
-    "ctct-sweep": {"task": "django_ctct.sweep", "schedule": 60.0, "options": {"expires": 60}},
-    "ctct-mirror-all": {"task": "django_ctct.mirror_all", "schedule": 86_400.0},
 }
 
 
@@ -57,8 +50,6 @@ def mirror_all() -> None:
     for adapter in adapters.all_adapters():
         changed = sum(1 for one in mirror_members(adapter) if one)
         logger.info("mirror_all %s: %s members changed", adapter.model._meta.label, changed)
-    for alias in conf.read().accounts:
-        kick(alias)
 
 
 def kick(alias: str) -> None:
@@ -67,7 +58,7 @@ def kick(alias: str) -> None:
     if way == "thread":
         _kicker.kick(alias)
     elif way == "inline":
-        _publish(alias)
+        _kicker.publish(alias)
 
 
 def _publish(alias: str) -> None:

@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from django_ctct.schedule import BEAT_SCHEDULE
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEMO_DIRECTORY = Path(os.environ.get("CTCT_DEMO_DIRECTORY") or BASE_DIR / ".demo")
 #: How often the sweep looks for what no message told of. A real site is well served by once a minute.
 DEMO_SWEEP_SECONDS = float(os.environ.get("CTCT_DEMO_SWEEP_SECONDS") or 5.0)
+CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE, "ctct-sweep": {**BEAT_SCHEDULE["ctct-sweep"], "schedule": DEMO_SWEEP_SECONDS}}
 #: Linked from the pages, where the sandbox has a page of its own.
 CTCT_BASE_URL = os.environ.get("CTCT_BASE_URL") or "http://127.0.0.1:8900"
 

@@ -266,4 +266,4 @@ class ContactActs(CtctAdmin[Contact]):
 
     def _record(self, request: HttpRequest, contacts: Sequence[Contact], message: str) -> None:
         log(request, contacts, message)
-        pass
+        kick_after_commit(one.account.alias for one in contacts)

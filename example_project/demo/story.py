@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from django.conf import settings
 from django.db import transaction
 
-from django_ctct import acts, tasks
+from django_ctct import acts
 from django_ctct.models import Contact, SyncState
 
 from . import cast
@@ -164,10 +164,9 @@ def _contact(email: str) -> Contact:
 
 
 def _press(act: Callable[[], object]) -> None:
-    """Do what a view does when a button was pressed: the act, and after the commit a hint for the worker."""
+    """Do what a view does when a button was pressed."""
     with transaction.atomic():
         act()
-        transaction.on_commit(lambda: tasks.kick("default"), robust=True)
 
 
 def _come_back(email: str, key: str) -> None:

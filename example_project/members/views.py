@@ -5,15 +5,13 @@ Only what a rule cannot know is said to the package: that a person left a list, 
 
 from __future__ import annotations
 
-from functools import partial
-
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from django_ctct import acts, tasks
+from django_ctct import acts
 from django_ctct.exceptions import ListNotBound
 
 from .forms import JoinForm
@@ -89,7 +87,6 @@ def leave(request: HttpRequest, pk: int, key: str) -> HttpResponse:
     try:
         with transaction.atomic():
             acts.leave_list(person.email, key)
-            _hint_after_commit()
         messages.success(request, f"You are unsubscribed from “{LIST_NAMES.get(key, key)}”.")
     except ListNotBound:
         messages.error(request, NOT_BOUND)
@@ -106,13 +103,7 @@ def come_back(request: HttpRequest, pk: int, key: str) -> HttpResponse:
             if contact is not None:
                 wording = WORDING.format(LIST_NAMES.get(key, key))
                 acts.resubscribe(contact, [key], method="button on the member page", wording=wording)
-                _hint_after_commit()
         messages.success(request, f"Welcome back to “{LIST_NAMES.get(key, key)}”.")
     except ListNotBound:
         messages.error(request, NOT_BOUND)
     return redirect(person)
-
-
-def _hint_after_commit() -> None:
-    """Wake a worker. Without it the sweep finds the change, only later."""
-    transaction.on_commit(partial(tasks.kick, "default"), robust=True)

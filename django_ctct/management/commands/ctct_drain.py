@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -45,39 +45,41 @@ class Command(AccountCommand):
         return 0 if options["loop"] else int(bool(self._failed or self._paused))
 
     def _drain_once(self) -> None:
-        """Work in slices until a slice finds nothing, so that a signal need not wait for all of it."""
-        while not self._ended() and self._drain_slice():
-            pass
+        """Work in slices, so that a signal need not wait for all of it."""
+        while not self._ended():
+            self._drain_slice()
+            if not self._can_go_on():
+                return
 
     def _drain_for_good(self) -> None:
-        account = Account.objects.for_alias(self._alias)
         while not self._ended():
-            if not self._drain_slice():
-                self._wait(lambda: bool(outbox.due(account.pk, limit=1)))
+            self._drain_slice()
             close_old_connections()
+            if not self._can_go_on():
+                self._wait()
 
-    def _drain_slice(self) -> bool:
-        """Drain for a moment and say whether there was anything to do."""
-        seen = 0
-
-        def watch(result: Result) -> None:
-            nonlocal seen
-            seen += 1
-            self._advance()
-            if self.verbosity > 1:
-                self.say(f"contact {result.contact_id}: {_outcome(result)}")
-
-        outcome = drain(self._alias, seconds=min(self.slice, self._deadline - time.monotonic()), watch=watch)
+    def _drain_slice(self) -> None:
+        outcome = drain(self._alias, seconds=min(self.slice, self._deadline - time.monotonic()), watch=self._watch)
         self._done += outcome.done
         self._failed += outcome.failed
         self._paused = outcome.paused
-        return seen > 0 and not outcome.paused
 
-    def _wait(self, due: Callable[[], bool]) -> None:
+    def _watch(self, result: Result) -> None:
+        self._advance()
+        if self.verbosity > 1:
+            self.say(f"contact {result.contact_id}: {_outcome(result)}")
+
+    def _can_go_on(self) -> bool:
+        return not self._paused and self._anything_due()
+
+    def _anything_due(self) -> bool:
+        return bool(outbox.due(Account.objects.for_alias(self._alias).pk, limit=1))
+
+    def _wait(self) -> None:
         """Sleep until something is due, or the end. At least one pause, so that a paused account costs little."""
         while not self._ended():
             self._stop.wait(min(POLL, max(0.0, self._deadline - time.monotonic())))
-            if self._ended() or due():
+            if self._ended() or self._anything_due():
                 return
 
     def _ended(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from ... import adapters, catalogue, tasks
+from ... import adapters, catalogue
 from ...conf import nearest
 from ...models import Account, ContactList
 from ...services import connect
@@ -40,8 +40,6 @@ class Command(AccountCommand):
         self._create(account, creations)
         for key, wanted in bindings:
             self._bind(account, key, _find(account, wanted))
-        if creations or bindings:
-            tasks.kick(alias)
         return self._show(account)
 
     def _read(self, alias: str) -> None:

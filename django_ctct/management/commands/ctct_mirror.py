@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ... import adapters, tasks
+from ... import adapters
 from ...adapters import MemberAdapter
 from ...mirror import Mirrored, mirror_all
 from ..account_command import AccountCommand
@@ -33,8 +33,6 @@ class Command(AccountCommand):
         if not chosen:
             self.say("No adapter in CTCT['ADAPTERS'] serves this account: no member is synced.")
         too_long = [key for adapter in chosen for key in self._mirror(adapter)]
-        for alias in sorted({one.account for one in chosen}):
-            tasks.kick(alias)
         if too_long:
             self.say("Their address is too long to be kept, so nothing is wished for them:")
         for member_key in too_long:
