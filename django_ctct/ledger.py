@@ -2,7 +2,7 @@
 
 ``services`` drives; this room keeps its books: the wish with its lists, the base, the opt-outs and consents,
 the permit and the outcome of each write. It decides nothing and calls nobody. It may import models, outbox,
-planning and types only.
+planning, exceptions and types only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Greatest
 
 from . import outbox, planning
+from .exceptions import RemoteConflict
 from .models import (
     ABSENT,
     Account,
@@ -54,6 +55,8 @@ QUARANTINE = timedelta(minutes=15)
 _UNKNOWN = (Outcome.OPEN.value, Outcome.AMBIGUOUS.value)
 #: A permit is given only with this much of the lease left, so that the write ends within it.
 LEAST_LEASE = timedelta(seconds=30)
+#: A permit is given only on a reading this fresh: what happens over there in between, a write would undo.
+FRESH = timedelta(seconds=5)
 
 
 class LeaseLost(Exception):
@@ -239,13 +242,15 @@ def permit(claim: Claim, local: Local, existing: RemoteContact | None, plan: Cre
     """Commit the journal row of a write and return the right to make it.
 
     The database refuses (``IntegrityError``) an add for someone who opted out. Raise ``LeaseLost`` when the
-    contact is no longer ours, or not for long enough.
+    contact is no longer ours, or not for long enough, and ``RemoteConflict`` when the reading is too old.
     """
     attempt = _attempt(claim, local, existing, plan)
     with transaction.atomic():
-        safe = Contact.objects.filter(outbox.holds(claim), lease_until__gt=DatabaseNow() + LEAST_LEASE)
-        if not safe.update(seen_at=F("seen_at")):
+        ours = Contact.objects.filter(outbox.holds(claim), lease_until__gt=DatabaseNow() + LEAST_LEASE)
+        if not ours.update(seen_at=F("seen_at")):
             raise LeaseLost
+        if not ours.filter(seen_at__gt=DatabaseNow() - FRESH).exists():
+            raise RemoteConflict("The reading was too old to write on.", code="stale")
         attempt.save(force_insert=True)
     return Permit(
         attempt=attempt.pk,

@@ -29,16 +29,20 @@ LONGEST_WAIT = 30.0
 
 @dataclass(slots=True)
 class AccountGate:
-    """What a backend asks before each request. ``lane`` is the urgency of the contact at hand."""
+    """What a backend asks before each request.
+
+    ``lane`` is the urgency of the contact at hand, ``patience`` how long a call may wait for its slot (seconds).
+    """
 
     settings: AccountSettings
     lane: Priority = Priority.RESYNC
+    patience: float = LONGEST_WAIT
 
     def acquire(self) -> None:
         """Wait for this call's slot and count it.
 
-        Raise ``QuotaExhausted`` when the day's calls are used up for this lane, ``RateLimited`` when the queue
-        for a slot is longer than ``LONGEST_WAIT`` seconds.
+        Raise ``QuotaExhausted`` when the day's calls are used up for this lane, ``RateLimited`` (code ``busy``)
+        when the wait for a slot is longer than ``patience``.
         """
         wait = self._reserve()
         if wait > 0:
@@ -68,8 +72,8 @@ class AccountGate:
             until = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), datetime.min.time(), UTC)
             raise QuotaExhausted("The calls of this day are used up for changes of this urgency.", until=until)
         behind = (slot - now).total_seconds()
-        if behind > LONGEST_WAIT:
-            raise RateLimited("Too many workers wait for this account's next call.", retry_after=behind)
+        if behind > self.patience:
+            raise RateLimited("Too many workers wait for this account's next call.", retry_after=behind, code="busy")
 
     def _allowance(self) -> int:
         most = self.settings.calls_per_day

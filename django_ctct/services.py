@@ -35,7 +35,7 @@ from .ledger import LeaseLost, Local
 from .models import Account, Contact, DatabaseNow, Hold
 from .outbox import Claim, Failure
 from .planning import Create, Nothing, OptOut, Plan, Refuse, Update
-from .quota import AccountGate
+from .quota import LONGEST_WAIT, AccountGate
 from .types import ContactStatus, OptOutSource, Outcome, Permit, Priority, RemoteContact
 
 __all__ = ["Link", "Preview", "Result", "connect", "preview", "reconcile"]
@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 AUTH_PAUSE = timedelta(minutes=15)
 #: A refused request is tried once more from a fresh read before the contact is held.
 TRIES_BEFORE_HOLD = 2
+#: How long a write may wait for its slot (seconds): what was read grows old meanwhile.
+WRITE_PATIENCE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def preview(link: Link, contact_id: int) -> Preview:
 
 def _work(link: Link, claim: Claim) -> Plan:
     local = _checked(link, ledger.load(claim.contact_id))
-    link.gate.lane = Priority(local.contact.priority)
+    link.gate.lane, link.gate.patience = Priority(local.contact.priority), LONGEST_WAIT
     existing = _read(link, local.contact)
     _answered(link)
     local = ledger.absorb(claim, local, existing)
@@ -169,6 +171,7 @@ def _write(
         permit = ledger.permit(claim, local, existing, plan)
     except IntegrityError:
         raise RequestRejected("The database refused the write: the contact has opted out.", code="guard") from None
+    link.gate.patience = WRITE_PATIENCE
     try:
         return permit, _send(link.backend, permit, existing, plan)
     except RemoteError as error:
@@ -253,7 +256,7 @@ def _hold(claim: Claim, error: RequestRejected) -> Hold:
 
 def _slow_down(link: Link, error: CtctError) -> None:
     """Keep every worker of this account from running into the same wall."""
-    if isinstance(error, RateLimited):
+    if isinstance(error, RateLimited) and error.code != "busy":
         ledger.pause(link.account, timedelta(seconds=error.retry_after), "too many calls")
     elif isinstance(error, AuthenticationFailed):
         ledger.pause(link.account, AUTH_PAUSE, "credentials refused")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -15,9 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from .. import tasks
-
-__all__ = ["CtctAdmin", "ReadOnlyAdmin", "kick_after_commit", "log", "posted"]
+__all__ = ["CtctAdmin", "ReadOnlyAdmin", "log", "posted"]
 
 M = TypeVar("M", bound=Model)
 View = TypeVar("View", bound=Callable[..., HttpResponse])
@@ -98,9 +96,3 @@ def log(request: HttpRequest, rows: Sequence[Model], message: str) -> None:
     """Keep in the admin's log who did it."""
     if rows:
         LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, message)  # type: ignore[arg-type]  # any rows do
-
-
-def kick_after_commit(aliases: Iterable[str]) -> None:
-    """Wake a worker for each account once what was asked for is committed."""
-    for alias in sorted(set(aliases)):
-        transaction.on_commit(lambda alias=alias: tasks.kick(alias), robust=True)  # type: ignore[misc]  # bound early

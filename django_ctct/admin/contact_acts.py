@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from .. import acts
 from ..models import Contact, ContactList
 from ..types import ContactStatus, OptOutSource
-from .base import CtctAdmin, kick_after_commit, log, posted
+from .base import CtctAdmin, log, posted
 from .plans import MOST_PLANS, show_plans
 
 __all__ = ["MOST_CONTACTS", "Confirmation", "ContactActs"]
@@ -170,7 +170,7 @@ class ContactActs(CtctAdmin[Contact]):
         ours = [one for one in chosen.contacts if one.desired_gen > 0]
         with transaction.atomic():
             count = acts.sync_now(ours)
-            self._record(request, ours, _("Asked to sync now."))
+            log(request, ours, _("Asked to sync now."))
         text = ngettext("%(n)s contact is due now.", "%(n)s contacts are due now.", count)
         self.message_user(request, text % {"n": count}, messages.SUCCESS if count else messages.WARNING)
         if foreign := len(chosen.contacts) - len(ours):
@@ -197,7 +197,7 @@ class ContactActs(CtctAdmin[Contact]):
         with transaction.atomic():
             for one in chosen.contacts:
                 acts.leave_all_lists(one, source=OptOutSource.OWNER)
-            self._record(request, chosen.contacts, _("Removed from all managed lists."))
+            log(request, chosen.contacts, _("Removed from all managed lists."))
         text = ngettext(
             "%(n)s contact leaves all managed lists.", "%(n)s contacts leave all managed lists.", len(chosen.contacts)
         )
@@ -207,7 +207,7 @@ class ContactActs(CtctAdmin[Contact]):
     def _lift(self, request: HttpRequest, chosen: Chosen) -> HttpResponse:
         with transaction.atomic():
             lifted = [one for one in chosen.contacts if acts.lift_removal(one)]
-            self._record(request, lifted, _("Let the site's rules count again."))
+            log(request, lifted, _("Let the site's rules count again."))
         if lifted:
             text = ngettext(
                 "The rules count again for %(n)s contact.", "The rules count again for %(n)s contacts.", len(lifted)
@@ -229,7 +229,7 @@ class ContactActs(CtctAdmin[Contact]):
         with transaction.atomic():
             for one in todo:
                 acts.opt_out(one, source=OptOutSource.OWNER)
-            self._record(request, todo, _("Opted out for good."))
+            log(request, todo, _("Opted out for good."))
         text = ngettext("%(n)s contact is opted out, for good.", "%(n)s contacts are opted out, for good.", len(todo))
         self.message_user(request, text % {"n": len(todo)}, messages.SUCCESS)
         return self._back(chosen)
@@ -263,7 +263,3 @@ class ContactActs(CtctAdmin[Contact]):
     def _managed(self, contacts: Sequence[Contact]) -> list[ContactList]:
         accounts = {one.account_id for one in contacts}
         return list(ContactList.objects.filter(account__in=accounts, key__isnull=False))
-
-    def _record(self, request: HttpRequest, contacts: Sequence[Contact], message: str) -> None:
-        log(request, contacts, message)
-        kick_after_commit(one.account.alias for one in contacts)

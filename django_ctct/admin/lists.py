@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 from .. import adapters, catalogue
 from ..models import Account, ContactList
 from .banners import banners
-from .base import CtctAdmin, kick_after_commit, log, posted
+from .base import CtctAdmin, log, posted
 from .chips import badge
 from .connection import check, known_aliases
 from .filters import ManagedFilter
@@ -153,7 +153,6 @@ class ContactListAdmin(CtctAdmin[ContactList]):
             with transaction.atomic():
                 catalogue.bind_list(row.account, key, row.remote_id)
                 log(request, [row], _("Bound to the key %(key)s.") % {"key": key})
-                kick_after_commit([row.account.alias])
         except IntegrityError:
             self.message_user(
                 request, _("Somebody else bound this key at the same moment. Look again."), messages.ERROR

@@ -41,6 +41,8 @@ def verdict(difference: Difference) -> Verdict:
 def _in_sync(difference: Difference) -> tuple[str, str]:
     contact, wanted = difference.contact, [row.name for row in difference.rows if row.wanted]
     since = moment(contact.synced_at)
+    if astray := [row.name for row in difference.rows if row.wanted and not row.present]:
+        return _astray(difference, astray)
     if wanted:
         text = ngettext(
             "She is wanted on %(lists)s and is on it: confirmed by Constant Contact, %(at)s.",
@@ -57,6 +59,15 @@ def _in_sync(difference: Difference) -> tuple[str, str]:
         return text % {"lists": joined(on), "at": since}, ""
     text = _("The site wants her on no list, and she is on none of its lists: confirmed by Constant Contact, %(at)s.")
     return text % {"at": since}, ""
+
+
+def _astray(difference: Difference, names: list[str]) -> tuple[str, str]:
+    """Claim nothing that the rows do not bear out: a key may have been taken off its list since."""
+    text = _("Confirmed by Constant Contact, %(at)s; but by now she is wanted on %(lists)s and not known to be there.")
+    values = {"at": moment(difference.contact.synced_at), "lists": joined(names)}
+    if difference.local.unbound:
+        return text % values, _("Under Contact lists, bind the right list to this key, then choose Sync now.")
+    return text % values, _("Sync now looks again.")
 
 
 def _pending(difference: Difference) -> tuple[str, str]:

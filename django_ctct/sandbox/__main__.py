@@ -10,7 +10,8 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from django_ctct.sandbox import acts
 from django_ctct.sandbox.account import Account
@@ -27,9 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, OverflowError, Refused) as wrong:
         print(f"The sandbox cannot start: {wrong}", file=sys.stderr)  # noqa: T201 -- a command speaks
         return 2
-    with running:
+    # The signals come first: whoever reads the address may send one at once.
+    with running, _stop_signals() as stopped:
         _introduce(running, quiet=options.quiet)
-        _wait_for_a_signal()
+        stopped.wait()
     return 0
 
 
@@ -87,12 +89,14 @@ def _introduce(running: RunningSandbox, *, quiet: bool) -> None:
     print("\n".join(lines), flush=True)  # noqa: T201 -- a command speaks
 
 
-def _wait_for_a_signal() -> None:
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Turn SIGINT and SIGTERM into an event."""
     stopped = threading.Event()
     wanted = (signal.SIGINT, signal.SIGTERM)
     before = {each: signal.signal(each, lambda *_: stopped.set()) for each in wanted}
     try:
-        stopped.wait()
+        yield stopped
     finally:
         for each, action in before.items():
             signal.signal(each, action)

@@ -56,6 +56,14 @@ def test_no_sentence_ends_in_two_points(chief: Client) -> None:
         assert "..<" not in page(chief, contact)
 
 
+def test_a_key_that_lost_its_list_is_not_called_in_sync_in_the_sentence(chief: Client) -> None:
+    contact = builders.scene()["in sync"]
+    contact.account.lists.filter(key="sustainers").update(key=None)
+    html = page(chief, contact)
+    assert "by now she is wanted on sustainers and not known to be there" in html
+    assert "bind the right list to this key" in html
+
+
 def test_a_pause_of_the_account_is_the_reason_to_wait(chief: Client) -> None:
     contact = builders.scene()["pending"]
     Account.objects.update(paused_until=builders.ago(-10), pause_reason="too many calls")

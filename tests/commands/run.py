@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from celery.signals import before_task_publish
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
@@ -64,17 +63,11 @@ def environment(sandbox: str = "http://127.0.0.1:9", **more: str) -> dict[str, s
 
 
 @contextmanager
-def kicks(settings: Any) -> Iterator[list[str]]:
-    """Collect the accounts for which a worker is told that something is due."""
+def kicks(settings: Any) -> Iterator[Callable[[], list[str]]]:
+    """Yield what returns the accounts for which a worker has been told that something is due."""
     assert celery_app.conf.broker_url == "memory://"
     settings.CTCT = {**settings.CTCT, "KICK": "inline"}
-    found: list[str] = []
-
-    def note(*, body: Any, **_: object) -> None:
-        found.append(body[0][0])
-
-    before_task_publish.connect(note, sender="django_ctct.drain")
-    try:
-        yield found
-    finally:
-        before_task_publish.disconnect(note, sender="django_ctct.drain")
+    with celery_app.connection_for_read() as broker, closing(broker.SimpleQueue("celery")) as queue:
+        queue.clear()
+        yield lambda: [queue.get_nowait().payload[0][0] for _ in range(queue.qsize())]
+        queue.clear()

@@ -139,9 +139,9 @@ def test_contacts_that_waited_for_a_list_go_on_once_it_is_bound(unbound: Sandbox
 def test_a_worker_is_told_when_a_key_was_bound_and_not_when_lists_were_shown(connected: Sandbox, settings: Any) -> None:
     with kicks(settings) as told:
         run("ctct_lists")
-        assert told == []
+        assert told() == []
         run("ctct_lists", "--bind=free=Free members")
-    assert told == ["default"]
+        assert set(told()) == {"default"}
 
 
 def test_offline_calls_nobody(connected: Sandbox) -> None:

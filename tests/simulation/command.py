@@ -8,6 +8,11 @@ import sys
 import time
 from collections import Counter
 from multiprocessing import get_context
+from typing import Any
+
+
+#: A planted design stays as long as the process.
+_planted: list[Any] = []
 
 
 def main() -> int:
@@ -60,12 +65,11 @@ def prepare(mutant: str) -> None:
     if mutant:
         from .mutants import MUTANTS
 
-        MUTANTS[mutant]().__enter__()
+        _planted.append(MUTANTS[mutant]())
+        _planted[-1].__enter__()
 
 
 def play(seed: int):  # type: ignore[no-untyped-def]  # Run needs Django to be set up
     from .run import simulate
 
     return simulate(seed)
-
-

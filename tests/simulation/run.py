@@ -53,6 +53,8 @@ def simulate(seed: int, rates: Rates | None = None) -> Run:
             site.play()
         except Violation as found:
             violation = str(found)
+        except Exception as bug:  # noqa: BLE001 - whatever the package raises out of a worker is a finding
+            violation = f"{type(bug).__name__}: {bug}"
     counts = {**site.world.counts, "crashes": site.scheduler.crashes, "pauses": site.scheduler.pauses}
     return Run(seed, violation, counts, tuple(site.scheduler.trace))
 
@@ -154,7 +156,7 @@ class _Site:
 
     def _kick(self) -> None:
         if self.scheduler.calm or self.random.random() >= self.scheduler.rates.lost_hint:
-            self.scheduler.after(self.random.random() * 2, self._hint)
+            self.scheduler.after(self.random.random() * 0.5, self._hint)
 
     # People
 
@@ -176,7 +178,7 @@ class _Site:
         self.scheduler.log(f"save {email} {member.is_free} {member.is_sustainer} {member.wants_newsletter}")
         self._kick()
         if self.random.random() < 0.5:
-            self.scheduler.after(self.random.random() * 3, lambda: self._save(email))
+            self.scheduler.after(self.random.random() * 1.5, lambda: self._save(email))
 
     def _delete(self, email: str) -> None:
         for member in Member.objects.filter(email=email):

@@ -30,9 +30,9 @@ class Crash(BaseException):
 class Rates:
     """How rough the weather is, as probabilities per step or per call."""
 
-    crash: float = 0.004
-    pause: float = 0.006
-    fault: float = 0.15
+    crash: float = 0.006
+    pause: float = 0.01
+    fault: float = 0.25
     lost_hint: float = 0.3
 
 

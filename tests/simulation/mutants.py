@@ -1,0 +1,300 @@
+"""Wrong designs, planted one at a time: each must be found by the simulator within a stated number of seeds.
+
+Each is what someone might reasonably have built. They are planted by replacing one function of the package
+with its wrong twin, in the process that runs the seeds, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+from django.db.models import F
+
+from django_ctct import ledger, outbox, planning, services
+from django_ctct.exceptions import AmbiguousWrite, RateLimited
+from django_ctct.models import Contact, Hold, ListOptOut
+from django_ctct.outbox import Failure
+from django_ctct.types import ContactStatus, OptInSource
+
+__all__ = ["MUTANTS"]
+
+
+@contextmanager
+def planted(*wrong: tuple[Any, str, Any]) -> Iterator[None]:
+    patches = [mock.patch.object(room, name, twin) for room, name, twin in wrong]
+    for one in patches:
+        one.start()
+    try:
+        yield
+    finally:
+        for one in patches:
+            one.stop()
+
+
+def clear_before_work() -> Any:
+    """The row is marked clean when it is claimed, so what dies in between is forgotten."""
+    right = outbox.claim
+
+    def claim(contact_id: int) -> Any:
+        taken = right(contact_id)
+        if taken:
+            Contact.objects.filter(pk=contact_id).update(
+                applied_gen=F("desired_gen"), due_at=None, lease_token=None, lease_until=None, verify_at=None
+            )
+        return taken
+
+    return planted((outbox, "claim", claim), (outbox, "holds", _holds_nothing))
+
+
+def _holds_nothing(claim: Any) -> Any:
+    from django.db.models import Q
+
+    return Q(pk=claim.contact_id)
+
+
+def dirty_boolean() -> Any:
+    """Done means clean, whatever was wished meanwhile."""
+    right = outbox.done
+
+    def done(claim: Any, *, refusal: str = "") -> bool:
+        latest = Contact.objects.filter(pk=claim.contact_id).values_list("desired_gen", flat=True).first()
+        return right(replace(claim, gen=latest or claim.gen), refusal=refusal)
+
+    return planted((outbox, "done", done))
+
+
+def no_sweep() -> Any:
+    """Only a message starts work: a lost one is lost."""
+    from . import run
+
+    return planted((run._Site, "_sweep", lambda self: None), (run._Site, "_look_at_all", lambda self: None))
+
+
+def no_verify() -> Any:
+    """A write without an answer is repeated, but never verified once it can no longer land."""
+    return planted((outbox, "VERIFY_AFTER", timedelta(0)), (ledger, "IN_FLIGHT", timedelta(seconds=150)))
+
+
+def timeout_is_success() -> Any:
+    """A write without an answer counts as done."""
+    right = services._send
+
+    def send(backend: Any, permit: Any, existing: Any, plan: Any) -> Any:
+        try:
+            return right(backend, permit, existing, plan)
+        except AmbiguousWrite:
+            return None
+
+    return planted((services, "_send", send))
+
+
+def too_many_is_final() -> Any:
+    """A refused call for its frequency holds the contact."""
+    right = services._failure
+
+    def failure(claim: Any, error: Any) -> Failure:
+        if isinstance(error, RateLimited):
+            return Failure("too_many", "held", hold=Hold.REJECTED)
+        return right(claim, error)
+
+    return planted((services, "_failure", failure))
+
+
+def unmanaged_wiped() -> Any:
+    """The write names the site's own lists only."""
+
+    def target(effective: Any, existing: Any, managed: Any, kept: Any = frozenset()) -> Any:
+        return effective | kept
+
+    return planted((planning, "_target", target))
+
+
+def no_guard() -> Any:
+    """What the site wants is what is written."""
+    return planted((planning, "_effective", lambda wanted, *_: wanted), (planning, "_earliest", _no_consent))
+
+
+def _no_consent(effective: Any, consents: Any) -> Any:
+    return next(iter(consents.values()), None)
+
+
+def guard_on_our_state_only() -> Any:
+    """The opt-out is looked up in our tables, before the read has brought the news."""
+
+    def absorb(claim: Any, local: Any, existing: Any) -> Any:
+        return local
+
+    right = services._plan
+
+    def plan(local: Any, existing: Any) -> Any:
+        if existing is not None and existing.status is ContactStatus.DO_NOT_MAIL:
+            existing = replace(existing, status=ContactStatus.REMOVED)
+        return right(local, existing)
+
+    return planted((ledger, "absorb", absorb), (services, "_plan", plan))
+
+
+def consent_without_time() -> Any:
+    """Any consent outweighs any opt-out."""
+    return planted((planning, "_consented", lambda one, opt_outs, consents: one in consents))
+
+
+def consent_for_all_lists() -> Any:
+    """A consent for one list is taken for all of them."""
+    right = ledger._consents
+
+    def consents(contact: Any, bound: Any, now: Any) -> Any:
+        found = right(contact, bound, now)
+        latest = max(found.values(), key=lambda one: one.at, default=None)
+        return dict.fromkeys(bound.values(), latest) if latest else {}
+
+    return planted((ledger, "_consents", consents))
+
+
+def always_her_own_act() -> Any:
+    """Every write claims to be the person's own act, so the server refuses none."""
+    right = ledger.permit
+
+    def permit(*given: Any) -> Any:
+        return replace(right(*given), source=OptInSource.CONTACT)
+
+    return planted((ledger, "permit", permit))
+
+
+def no_merge() -> Any:
+    """The site's wish always wins: who left a list is put back on it."""
+    return planted((planning, "departures", lambda *_: frozenset()))
+
+
+def no_journal() -> Any:
+    """What a write of unknown outcome may have done is not remembered."""
+    return planted((ledger, "_in_flight", lambda *_: (frozenset(), frozenset())))
+
+
+def leaving_is_forgotten() -> Any:
+    """A departure counts for one reconcile only."""
+
+    def forget(contact: Any, left: Any, when: Any) -> None:
+        ListOptOut.objects.filter(contact=contact, source="remote").delete()
+
+    return planted((ledger, "_record_departures", forget))
+
+
+def no_lease_and_no_verify() -> Any:
+    """Any number of workers take the same contact."""
+    right = outbox._claimable
+
+    def claimable() -> Any:
+        Contact.objects.filter(lease_until__isnull=False).update(lease_token=None, lease_until=None)
+        return right()
+
+    return planted((outbox, "_claimable", claimable), (outbox, "VERIFY_AFTER", timedelta(0)))
+
+
+def lease_without_end() -> Any:
+    """A dead worker keeps its claim."""
+    return planted((outbox, "LEASE", timedelta(days=1)))
+
+
+def payload_in_the_message() -> Any:
+    """The worker does what the message said when it was sent: a wish that came later is not read."""
+    seen: dict[int, Any] = {}
+    right = ledger.load
+
+    def load(contact_id: int) -> Any:
+        fresh = right(contact_id)
+        first = seen.setdefault(fresh.contact.pk, (fresh.contact.wished_at, fresh.desired))
+        if first[0] == fresh.contact.wished_at:
+            return replace(fresh, desired=replace(first[1], opt_out=fresh.desired.opt_out))
+        seen[contact_id] = (fresh.contact.wished_at, fresh.desired)
+        return fresh
+
+    return planted((ledger, "load", load))
+
+
+def cached_read() -> Any:
+    """The contact is read once and remembered."""
+    seen: dict[str, Any] = {}
+    right = services._read
+
+    def read(link: Any, contact: Any) -> Any:
+        key = f"{id(link.backend.world)}:{contact.email}"
+        if key not in seen:
+            seen[key] = right(link, contact)
+        return seen[key]
+
+    return planted((services, "_read", read))
+
+
+def zombie_says_done() -> Any:
+    """A worker that lost its claim records its success all the same."""
+
+    def held_by(claim: Any) -> Any:
+        return Contact.objects.filter(pk=claim.contact_id)
+
+    def no_look_back(*given: Any) -> bool:
+        return True
+
+    return planted(
+        (outbox, "_held_by", held_by), (outbox, "VERIFY_AFTER", timedelta(0)), (ledger, "FRESH", timedelta(days=1))
+    )
+
+
+def gives_up() -> Any:
+    """After three tries a change is dropped."""
+    right = outbox.fail
+
+    def fail(claim: Any, failure: Failure) -> bool:
+        if claim.attempts >= 3:
+            return outbox.done(claim)
+        return right(claim, failure)
+
+    return planted((outbox, "fail", fail))
+
+
+def opt_out_by_rule() -> Any:
+    """Leaving the last list is sent as an opt-out."""
+    right = planning._plan_present
+
+    def plan_present(*given: Any) -> Any:
+        made = right(*given)
+        if isinstance(made, planning.Update) and not made.lists:
+            return planning.OptOut()
+        return made
+
+    return planted((planning, "_plan_present", plan_present))
+
+
+#: name → how to plant it. The number of seeds that each needs stands in the docs and is asserted in the tests.
+MUTANTS: dict[str, Callable[[], Any]] = {
+    one.__name__: one
+    for one in (
+        clear_before_work,
+        dirty_boolean,
+        no_sweep,
+        no_verify,
+        timeout_is_success,
+        too_many_is_final,
+        unmanaged_wiped,
+        no_guard,
+        guard_on_our_state_only,
+        consent_without_time,
+        consent_for_all_lists,
+        always_her_own_act,
+        no_merge,
+        no_journal,
+        leaving_is_forgotten,
+        no_lease_and_no_verify,
+        lease_without_end,
+        payload_in_the_message,
+        cached_read,
+        zombie_says_done,
+        gives_up,
+        opt_out_by_rule,
+    )
+}
