@@ -1,21 +1,25 @@
-"""System checks: what is wrong with the settings is said at start-up, in one sentence, with what to do.
+"""System checks: what is wrong is said at start-up, in one sentence, with what to do.
 
-They read settings and adapters; they open no connection.
+They read settings and adapters; only the check of the database's guard opens a connection, and Django runs it
+where it runs such checks: on ``migrate`` and ``check --database``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core import checks
+from django.db import connections
 from django.utils.module_loading import import_string
 
-from . import adapters, conf
+from . import adapters, conf, tasks
 from .backends.base import BaseBackend
 from .exceptions import ConfigurationError
+from .models import WriteAttempt
 
 __all__ = ["register"]
 
@@ -23,6 +27,8 @@ __all__ = ["register"]
 def register() -> None:
     """Register the checks with Django."""
     checks.register(check_settings, "django_ctct")
+    checks.register(check_broker, "django_ctct")
+    checks.register(check_guard, checks.Tags.database)
 
 
 def check_settings(**_: Any) -> list[checks.CheckMessage]:
@@ -91,3 +97,70 @@ def _installation() -> Iterator[checks.CheckMessage]:
             hint="Keep django-ctct-sync and uninstall the other one.",
             id="django_ctct.W002",
         )
+
+
+def check_broker(**_: Any) -> list[checks.CheckMessage]:
+    """Warn of Celery settings that block or lose what they carry. Changes arrive anyway, only later."""
+    try:
+        kick = conf.read().kick
+    except ConfigurationError:
+        return []
+    return [] if kick == "off" else list(_broker(tasks.broker_settings()))
+
+
+def _broker(found: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
+    options = found["transport_options"]
+    if found["always_eager"]:
+        yield checks.Warning(
+            "task_always_eager is on: tasks run in the process that serves requests, and no worker shares the work.",
+            hint="Turn it off, or set CTCT['KICK'] = 'off' and run ctct_drain.",
+            id="django_ctct.W010",
+        )
+    if found["broker"].startswith(("redis", "rediss")) and not {"socket_timeout", "socket_connect_timeout"} <= set(
+        options
+    ):
+        yield checks.Warning(
+            "The Redis broker has no socket_timeout and socket_connect_timeout: a server that accepts and says "
+            "nothing blocks its clients for ever.",
+            hint="Set CELERY_BROKER_TRANSPORT_OPTIONS = {'socket_timeout': 5, 'socket_connect_timeout': 5}.",
+            id="django_ctct.W011",
+        )
+    if found["broker"].startswith(("amqp", "pyamqp")) and not options.get("confirm_publish"):
+        yield checks.Warning(
+            "The RabbitMQ broker does not confirm what is published: messages are lost without a word.",
+            hint="Set CELERY_BROKER_TRANSPORT_OPTIONS = {'confirm_publish': True}.",
+            id="django_ctct.W012",
+        )
+    if not found["publish_retry"]:
+        yield checks.Warning(
+            "task_publish_retry is off: that makes a broker that is down slower to fail, not faster.",
+            hint="Leave CELERY_TASK_PUBLISH_RETRY at its default.",
+            id="django_ctct.W013",
+        )
+    if "django_ctct.sweep" not in found["scheduled"] and not apps.is_installed("django_celery_beat"):
+        yield checks.Warning(
+            "Nothing sweeps: a change whose message is lost waits until the next change.",
+            hint="Put django_ctct.schedule.BEAT_SCHEDULE into CELERY_BEAT_SCHEDULE, or let cron run ctct_drain "
+            "and silence this check.",
+            id="django_ctct.W014",
+        )
+
+
+def check_guard(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Make sure that the constraints which refuse a forbidden write are in the database."""
+    return [message for alias in databases or () for message in _guard(alias)]
+
+
+def _guard(alias: str) -> Iterator[checks.CheckMessage]:
+    table, connection = WriteAttempt._meta.db_table, connections[alias]
+    with connection.cursor() as cursor:
+        if table not in connection.introspection.table_names(cursor):
+            return  # not migrated yet, or not on this database
+        there = connection.introspection.get_constraints(cursor, table)
+    for constraint in WriteAttempt._meta.constraints:
+        if constraint.name not in there:
+            yield checks.Error(
+                f"The database {alias!r} lacks the constraint {constraint.name}, the last guard of the opt-out.",
+                hint="Run migrate; if it says that nothing is to be done, put the constraint back by hand.",
+                id="django_ctct.E010",
+            )

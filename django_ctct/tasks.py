@@ -7,16 +7,17 @@ or waits: durability is the row's. Only this room imports Celery, and it creates
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
-from celery import shared_task
+from celery import current_app, shared_task
 
 from . import adapters, conf
 from .drain import drain as drain_account
 from .kick import Kicker
 from .mirror import mirror_all as mirror_members
 
-__all__ = ["drain", "kick", "mirror_all", "sweep"]
+__all__ = ["broker_settings", "drain", "kick", "mirror_all", "sweep"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,18 @@ def mirror_all() -> None:
     for adapter in adapters.all_adapters():
         changed = sum(1 for one in mirror_members(adapter) if one)
         logger.info("mirror_all %s: %s members changed", adapter.model._meta.label, changed)
+
+
+def broker_settings() -> Mapping[str, Any]:
+    """Return the settings of the site's Celery app that the checks judge, as plain values."""
+    settings = current_app.conf
+    return {
+        "broker": str(settings.broker_url or settings.broker_write_url or ""),
+        "transport_options": dict(settings.broker_transport_options or {}),
+        "always_eager": bool(settings.task_always_eager),
+        "publish_retry": bool(settings.task_publish_retry),
+        "scheduled": [entry.get("task") for entry in dict(settings.beat_schedule or {}).values()],
+    }
 
 
 def kick(alias: str) -> None:

@@ -191,17 +191,18 @@ def test_names_of_lists_are_escaped(chief: Client) -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({"reached_at": builders.ago(5)}, "Constant Contact last answered 5"),
+        ({"reached_at": 5}, "Constant Contact last answered 5"),
         ({}, "Nobody has called Constant Contact yet."),
-        ({"auth_failed_at": builders.ago(5)}, "Constant Contact has refused the credentials since"),
-        ({"paused_until": builders.ago(-5), "pause_reason": "too many calls"}, "Nothing is sent until"),
-        ({"paused_until": builders.ago(5), "reached_at": builders.ago(5)}, "Connected"),
+        ({"auth_failed_at": 5}, "Constant Contact has refused the credentials since"),
+        ({"paused_until": -5, "pause_reason": "too many calls"}, "Nothing is sent until"),
+        ({"paused_until": 5, "reached_at": 5}, "Connected"),
         ({"alias": "bygone"}, "This account is not in the settings (any more)."),
     ],
 )
 def test_the_state_of_the_connection_is_said_in_words(chief: Client, row: dict[str, Any], words: str) -> None:
+    """A number is that many minutes ago."""
     one = builders.account()
-    Account.objects.update(**row)
+    Account.objects.update(**{name: builders.ago(it) if isinstance(it, int) else it for name, it in row.items()})
     assert words in text(chief.get(url("account_change", one.pk)))
     assert words in text(chief.get(url("account_changelist")))
 
@@ -340,7 +341,7 @@ def test_the_journal_shows_names_of_lists_and_finds_by_address(chief: Client) ->
     query = {"q": "ada.", "outcome": "ok", "verb": "update"}
     html = text(chief.get(url("writeattempt_changelist"), query))
     assert "+ Sustainers; + Newsletter; − Free members" in html
-    assert "Opted out for good" not in html.split("result_list")[1]
+    assert "dora@example.com" not in html
 
 
 def test_the_journal_costs_the_same_for_many_writes(chief: Client, django_assert_max_num_queries: Any) -> None:

@@ -106,7 +106,6 @@ def runner(site: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 # The summary
 
 
-
 @pytest.fixture
 def cell(record_property: Any, point: Point, scenario: Scenario) -> None:
     """Mark a test as a cell of the matrix, for the summary."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["SimulatedBackend"]
 
 READS = ("refused", "unavailable", "truncated", "too_many", "redirect")
-WRITES = ("refused", "reset_before", "reset_after", "late", "unavailable", "too_many", "redirect")
+WRITES = ("refused", "reset_before", "reset_after", "late", "late", "late", "unavailable", "too_many", "redirect")
 
 
 class SimulatedBackend(MemoryBackend):

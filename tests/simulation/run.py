@@ -13,12 +13,13 @@ from django.db import connection
 from django.test import override_settings
 from greenlet import getcurrent
 
-from django_ctct import acts, catalogue, drain, outbox
+from django_ctct import acts, catalogue, drain
 from django_ctct.models import (
     Account,
     Consent,
     Contact,
     ContactList,
+    DatabaseNow,
     ListOptOut,
     Membership,
     RemoteMembership,
@@ -104,7 +105,7 @@ class _Site:
         for _ in range(self.random.randint(2, 3)):
             self.scheduler.spawn(self._worker)
         self.scheduler.after(60, self._sweep)
-        for _ in range(self.random.randint(8, 22)):
+        for _ in range(self.random.randint(10, 30)):
             self.scheduler.after(self.random.random() * ROUGH, self._something)
         self.scheduler.run(ROUGH)
         self.scheduler.calm = True
@@ -115,7 +116,8 @@ class _Site:
 
     def _look_at_all(self) -> None:
         """Look once at everybody, as a pull does: what people did over there sends no message."""
-        outbox.release(Contact.objects.values_list("pk", flat=True))
+        self.world.check_truth()
+        Contact.objects.filter(hold="").update(due_at=DatabaseNow())
         self._hint()
 
     def _bind(self) -> None:
@@ -162,6 +164,7 @@ class _Site:
 
     def _something(self) -> None:
         """Let one thing happen, on the site or over there."""
+        self.world.check_truth()
         email = self.random.choice(PEOPLE)
         act = self.random.choice((*[self._save] * 8, self._delete, self._leave_here, self._opt_out, *[self._there] * 8))
         act(email)

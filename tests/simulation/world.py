@@ -70,6 +70,7 @@ class World:
     left: dict[tuple[str, str], Left] = field(default_factory=dict)
     left_here: set[tuple[str, str]] = field(default_factory=set)
     consents: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    touched: dict[str, datetime] = field(default_factory=dict)
     last_read: dict[str, tuple[datetime, RemoteContact | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,7 +92,8 @@ class World:
         if contact is not None:
             self.account.opt_out(contact.id, Source.CONTACT)
             self.opted_out[email] = self.scheduler.now()
-            self.scheduler.log(f"{email} unsubscribes")
+            self.touched[email] = self.scheduler.now()
+        self.scheduler.log(f"{email} unsubscribes")
 
     def leave(self, email: str, name: str) -> None:
         contact = self.account.find(email)
@@ -100,6 +102,7 @@ class World:
             return
         self.account.set_lists(contact.id, frozenset(contact.memberships) - {number}, Source.CONTACT)
         self.left[email, self.ids[name]] = Left(self.scheduler.now(), self._knowable(email, self.ids[name]))
+        self.touched[email] = self.scheduler.now()
         self.scheduler.log(f"{email} leaves {name}")
 
     def join(self, email: str, name: str) -> None:
@@ -111,6 +114,7 @@ class World:
         self.account.set_lists(contact.id, lists, Source.CONTACT)
         self.left.pop((email, self.ids[name]), None)
         self.returned[email] = self.scheduler.now()
+        self.touched[email] = self.scheduler.now()
         self.scheduler.log(f"{email} joins {name}")
 
     def owner_sets(self, email: str, name: str, on: bool) -> None:
@@ -125,6 +129,7 @@ class World:
             # Who took her off cannot be told apart: it counts as her own act (RELIABILITY, residual risk 4).
             self.left[email, self.ids[name]] = Left(self.scheduler.now(), self._knowable(email, self.ids[name]))
         self.account.set_lists(contact.id, lists, Source.CUSTOMER)
+        self.touched[email] = self.scheduler.now()
         self.scheduler.log(f"the owner {'adds' if on else 'removes'} {email} {'to' if on else 'from'} {name}")
 
     def _knowable(self, email: str, list_id: str) -> bool:
@@ -212,6 +217,14 @@ class World:
         return any(list_id in before and list_id not in after for before, after in pairs)
 
     # The end
+
+    def check_truth(self) -> None:
+        """Check that what staff see is true: who is said to be in sync is, unless someone acted there since."""
+        for row in Contact.objects.with_state():
+            touched = self.touched.get(row.email)
+            settled = vars(row)["state"] in ("in_sync", "refused") and row.lease_token is None
+            if settled and row.synced_at is not None and (touched is None or touched < row.synced_at):
+                self._check_lists(row)
 
     def check_end(self) -> None:
         """Check that both sides agree, and that what staff see is true."""

@@ -1,0 +1,83 @@
+"""One column of the matrix through a real Celery worker: its child dies at every point, in the midst of an upgrade.
+
+Celery acknowledges early, so the hint dies with the child; the next one finds the row. The default run takes three
+points, ``CTCT_TEST_FULL=1`` all. No server is needed: the broker is a folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from django_ctct import tasks
+from django_ctct.models import SyncState
+from django_ctct.outbox import LEASE, VERIFY_AFTER
+from tests.account import Sandbox
+from tests.worker import running_worker, wait_for
+
+from .conftest import mortal
+from .points import DRAIN_POINTS, Point
+from .scenarios import SCENARIOS, contact_of
+from .test_matrix import FULL, MOMENT, converged, kept_the_rules, let_time_pass, new_address
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.worker]
+
+POINTS = DRAIN_POINTS if FULL else (Point.CLAIM_READ, Point.SENT, Point.CONFIRMING)
+
+
+@pytest.fixture(scope="module")
+def order(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("worker") / "order"
+
+
+@pytest.fixture(scope="module")
+def worker_log(site: Sandbox, order: Path) -> Iterator[Path]:
+    """A worker of one child, and this process as its sender."""
+    folder = order.parent / "broker"
+    (folder / "control").mkdir(parents=True)
+    options: dict[str, Any] = {
+        "data_folder_in": str(folder),
+        "data_folder_out": str(folder),
+        "control_folder": str(folder / "control"),
+        "polling_interval": 0.1,
+    }
+    app = Celery("sender", broker="filesystem://", set_as_current=True)
+    app.conf.broker_transport_options = options
+    app.set_default()
+    log = order.parent / "worker.log"
+    env = mortal(site, order, "filesystem://", CTCT_TEST_BROKER_OPTIONS=json.dumps(options))
+    with running_worker(env, log):
+        yield log
+    app.close()
+
+
+def hint(address: str) -> None:
+    """Send what a kick sends, and wait until the contact is as she should be."""
+    tasks.drain.apply_async(args=["default"])
+    wait_for(lambda: contact_of(address).state == SyncState.IN_SYNC, 30, "the contact to be in sync")
+
+
+@pytest.mark.parametrize("point", [pytest.param(one, id=one.value) for one in POINTS])
+def test_a_workers_child_that_is_killed_leaves_nothing_undone(
+    site: Sandbox, worker_log: Path, order: Path, point: Point
+) -> None:
+    scenario, address = SCENARIOS["an upgrade"], new_address()
+    scenario.arrange(site, address)
+    site.forget()
+    scenario.wish(address)
+    order.write_text(point.value)
+    tasks.drain.apply_async(args=["default"])
+    wait_for(lambda: not order.exists(), 30, "the child to die")
+    let_time_pass(LEASE + MOMENT)
+    tasks.drain.apply_async(args=["default"])
+    wait_for(lambda: contact_of(address).applied_gen == contact_of(address).desired_gen, 30, "the wish to be confirmed")
+    let_time_pass(VERIFY_AFTER + MOMENT)
+    hint(address)
+    converged(site, scenario, address)
+    kept_the_rules(site, scenario)
+    assert address not in worker_log.read_text()

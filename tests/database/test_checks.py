@@ -1,0 +1,71 @@
+"""The checks of the broker's settings and of the database's guard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from celery import Celery
+from django.db import connection
+
+from django_ctct import checks
+from django_ctct.models import WriteAttempt
+from django_ctct.schedule import BEAT_SCHEDULE
+
+
+def found(settings: Any, *, kick: str = "thread", **conf: Any) -> list[str]:
+    settings.CTCT = {**settings.CTCT, "KICK": kick}
+    app = Celery("checked", set_as_current=True)
+    app.conf.update({"beat_schedule": dict(BEAT_SCHEDULE), "broker_url": "filesystem://", **conf})
+    try:
+        return [str(one.id) for one in checks.check_broker()]
+    finally:
+        app.close()
+
+
+@pytest.mark.parametrize(
+    ("conf", "expected"),
+    [
+        ({}, []),
+        ({"broker_url": "redis://127.0.0.1:1/0"}, ["django_ctct.W011"]),
+        (
+            {
+                "broker_url": "redis://127.0.0.1:1/0",
+                "broker_transport_options": {"socket_timeout": 5, "socket_connect_timeout": 5},
+            },
+            [],
+        ),
+        ({"broker_url": "amqp://127.0.0.1:1//"}, ["django_ctct.W012"]),
+        ({"broker_url": "amqp://127.0.0.1:1//", "broker_transport_options": {"confirm_publish": True}}, []),
+        ({"task_always_eager": True}, ["django_ctct.W010"]),
+        ({"task_publish_retry": False}, ["django_ctct.W013"]),
+        ({"beat_schedule": {}}, ["django_ctct.W014"]),
+    ],
+)
+def test_celery_settings_that_block_or_lose_are_named(settings: Any, conf: dict[str, Any], expected: list[str]) -> None:
+    assert found(settings, **conf) == expected
+
+
+def test_a_site_that_publishes_nothing_is_asked_nothing(settings: Any) -> None:
+    assert found(settings, kick="off", task_always_eager=True) == []
+    settings.CTCT = None
+    assert checks.check_broker() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_without_its_guard_is_an_error() -> None:
+    assert checks.check_guard(databases=["default"]) == []
+    constraints = WriteAttempt._meta.constraints
+    guard = next(one for one in constraints if one.name == "ctct_no_add_after_opt_out")
+    WriteAttempt._meta.constraints = [one for one in constraints if one is not guard]
+    try:
+        with connection.schema_editor() as editor:
+            editor.remove_constraint(WriteAttempt, guard)
+    finally:
+        WriteAttempt._meta.constraints = constraints
+    try:
+        assert [one.id for one in checks.check_guard(databases=["default"])] == ["django_ctct.E010"]
+    finally:
+        with connection.schema_editor() as editor:
+            editor.add_constraint(WriteAttempt, guard)
+    assert checks.check_guard(databases=["default"]) == checks.check_guard(databases=None) == []
