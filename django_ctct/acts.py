@@ -55,14 +55,21 @@ def leave_all_lists(contact: Contact, *, source: OptOutSource = OptOutSource.OWN
 def _leave(contact: Contact, lists: Iterable[ContactList], source: OptOutSource) -> Contact:
     with transaction.atomic():
         for one in lists:
-            record = {"at": DatabaseNow(), "source": source.value}
-            if source is OptOutSource.OWNER:
-                # What the person did herself stands: staff may lift only what staff did.
-                ListOptOut.objects.get_or_create(contact=contact, list=one, defaults=record)
-            else:
-                ListOptOut.objects.update_or_create(contact=contact, list=one, defaults=record)
+            if source is not OptOutSource.OWNER or not _is_off(contact, one):
+                ListOptOut.objects.update_or_create(
+                    contact=contact, list=one, defaults={"at": DatabaseNow(), "source": source.value}
+                )
         _mark(contact, Priority.REMOVAL)
     return contact
+
+
+def _is_off(contact: Contact, one: ContactList) -> bool:
+    """Say whether an opt-out of this list stands already: what the person did herself, staff may not replace.
+
+    One that her own later consent has outweighed does not stand any more.
+    """
+    left = ListOptOut.objects.filter(contact=contact, list=one).first()
+    return left is not None and not Consent.objects.filter(contact=contact, key=one.key, at__gt=left.at).exists()
 
 
 def lift_removal(contact: Contact) -> int:

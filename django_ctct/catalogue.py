@@ -14,7 +14,7 @@ from .models import Account, Contact, ContactList, DatabaseNow, Hold, Membership
 from .services import Link
 from .types import Priority, RemoteList
 
-__all__ = ["bind_list", "create_list", "read_lists", "unbind_list", "unbound_keys"]
+__all__ = ["bind_list", "create_list", "policies_changed", "read_lists", "unbind_list", "unbound_keys"]
 
 
 def read_lists(link: Link) -> list[ContactList]:
@@ -24,9 +24,7 @@ def read_lists(link: Link) -> list[ContactList]:
         rows = [_keep(link.account, one) for one in found]
         gone = ContactList.objects.filter(account=link.account).exclude(pk__in=[row.pk for row in rows])
         gone.update(missing_since=Coalesce(F("missing_since"), DatabaseNow()))
-        Account.objects.filter(pk=link.account.pk).update(
-            lists_read_at=DatabaseNow(), reached_at=DatabaseNow(), auth_failed_at=None
-        )
+        _credentials_work(link.account)
     return rows
 
 
@@ -43,18 +41,29 @@ def bind_list(account: Account, key: str, remote_id: str) -> ContactList:
         row, _made = ContactList.objects.get_or_create(account=account, remote_id=remote_id)
         row.key = key
         row.save(update_fields=["key"])
-        wanting = Contact.objects.filter(account=account, memberships__key=key).values_list("pk", flat=True)
-        outbox.mark(set(wanting), Priority.ADD)
+        _mark_wanting(account, key)
         held = Contact.objects.filter(account=account, hold=Hold.UNBOUND).values_list("pk", flat=True)
         outbox.release(list(held))
-        outbox.wake(account.alias)
     return row
 
 
 def unbind_list(row: ContactList) -> None:
-    """Take the key off a list: it is not managed any more, and nobody is added to it or taken off."""
-    row.key = None
-    row.save(update_fields=["key"])
+    """Take the key off a list: it is not managed any more, and nobody is added to it or taken off.
+
+    Contacts that are wished on the key are looked at again: they wait until it is bound to another list.
+    """
+    key, row.key = row.key, None
+    with transaction.atomic():
+        row.save(update_fields=["key"])
+        _mark_wanting(row.account, key)
+
+
+def policies_changed(row: ContactList) -> None:
+    """Look again at everybody whom a changed policy of a list may concern."""
+    if row.key is not None:
+        _mark_wanting(row.account, row.key)
+        there = Contact.objects.filter(account_id=row.account_id, desired_gen__gt=0, remote_memberships__list=row)
+        outbox.mark(set(there.values_list("pk", flat=True)), Priority.RESYNC)
 
 
 def unbound_keys(account: Account) -> frozenset[str]:
@@ -62,6 +71,19 @@ def unbound_keys(account: Account) -> frozenset[str]:
     wished = set(Membership.objects.filter(contact__account=account).values_list("key", flat=True).distinct())
     bound = ContactList.objects.filter(account=account, key__isnull=False).values_list("key", flat=True)
     return frozenset(wished - set(bound))
+
+
+def _mark_wanting(account: Account, key: str | None) -> None:
+    wanting = Contact.objects.filter(account=account, memberships__key=key)
+    outbox.mark(set(wanting.values_list("pk", flat=True)), Priority.ADD)
+    outbox.wake(account.alias)
+
+
+def _credentials_work(account: Account) -> None:
+    """Note an answer. What was paused because the credentials were refused may go on."""
+    refused = Account.objects.filter(pk=account.pk, auth_failed_at__isnull=False)
+    refused.update(paused_until=None, pause_reason="", auth_failed_at=None)
+    Account.objects.filter(pk=account.pk).update(lists_read_at=DatabaseNow(), reached_at=DatabaseNow())
 
 
 def _keep(account: Account, found: RemoteList) -> ContactList:

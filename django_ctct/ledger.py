@@ -135,8 +135,11 @@ def _in_flight(contact: Contact, now: datetime) -> tuple[frozenset[str], frozens
 
 
 def _opt_outs(contact: Contact) -> OptOuts:
-    left = ListOptOut.objects.filter(contact=contact).values_list("list__remote_id", "at")
-    return OptOuts(contact.opted_out_at, dict(left))
+    """Return what rules adds out. A departure over there does not, where the list's policy is to put her back."""
+    left = ListOptOut.objects.filter(contact=contact).exclude(
+        source=OptOutSource.REMOTE.value, list__on_remote_removal=RemoteRemoval.RESTORE.value
+    )
+    return OptOuts(contact.opted_out_at, dict(left.values_list("list__remote_id", "at")))
 
 
 def _consents(contact: Contact, bound: Mapping[str | None, str], now: datetime) -> dict[str, Consented]:

@@ -74,7 +74,7 @@ class OptOutSource(StrEnum):
 
     SITE = "site"  # by the person, on the site
     REMOTE = "remote"  # seen at Constant Contact
-    OWNER = "owner"  # by the site's staff, who own the account: they may also lift it
+    OWNER = "owner"  # by the site's staff, who own the account; off a list only, they may lift it
 
 
 class RemoteRemoval(StrEnum):

@@ -93,6 +93,7 @@ class ContactListAdmin(CtctAdmin[ContactList]):
     def save_model(self, request: HttpRequest, obj: ContactList, form: Any, change: bool) -> None:
         """Write what was changed and nothing else: the rest may have been read anew meanwhile."""
         obj.save(update_fields=[name for name in form.changed_data if name in POLICIES])
+        catalogue.policies_changed(obj)
 
     # The list
 

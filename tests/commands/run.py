@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from tests.celery_app import app as celery_app
+from django_ctct.signals import work_due
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,11 +62,15 @@ def environment(sandbox: str = "http://127.0.0.1:9", **more: str) -> dict[str, s
 
 
 @contextmanager
-def kicks(settings: Any) -> Iterator[Callable[[], list[str]]]:
-    """Yield what returns the accounts for which a worker has been told that something is due."""
-    assert celery_app.conf.broker_url == "memory://"
-    settings.CTCT = {**settings.CTCT, "KICK": "inline"}
-    with celery_app.connection_for_read() as broker, closing(broker.SimpleQueue("celery")) as queue:
-        queue.clear()
-        yield lambda: [queue.get_nowait().payload[0][0] for _ in range(queue.qsize())]
-        queue.clear()
+def hints() -> Iterator[list[str]]:
+    """Collect the accounts for which a committed change asks for a worker."""
+    found: list[str] = []
+
+    def note(*, alias: str, **_: object) -> None:
+        found.append(alias)
+
+    work_due.connect(note)
+    try:
+        yield found
+    finally:
+        work_due.disconnect(note)

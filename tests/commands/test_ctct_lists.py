@@ -8,7 +8,7 @@ import pytest
 
 from django_ctct.models import Contact, ContactList, Hold
 from tests.account import LISTS, UNMANAGED, Sandbox, contact, run_due
-from tests.commands.run import CANARY, kicks, run
+from tests.commands.run import CANARY, hints, run
 from tests.site.models import Member
 
 pytestmark = pytest.mark.sandbox
@@ -137,11 +137,11 @@ def test_contacts_that_waited_for_a_list_go_on_once_it_is_bound(unbound: Sandbox
 
 
 def test_a_worker_is_told_when_a_key_was_bound_and_not_when_lists_were_shown(connected: Sandbox, settings: Any) -> None:
-    with kicks(settings) as told:
+    with hints() as told:
         run("ctct_lists")
-        assert told() == []
+        assert told == []
         run("ctct_lists", "--bind=free=Free members")
-        assert set(told()) == {"default"}
+        assert set(told) == {"default"}
 
 
 def test_offline_calls_nobody(connected: Sandbox) -> None:

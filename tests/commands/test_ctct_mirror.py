@@ -9,7 +9,7 @@ import pytest
 from django_ctct.management.commands.ctct_mirror import Command
 from django_ctct.models import Membership
 from tests.account import contact
-from tests.commands.run import CANARY, kicks, run
+from tests.commands.run import CANARY, hints, run
 from tests.site.models import Member
 
 
@@ -82,8 +82,8 @@ def test_what_it_marks_is_due(five: list[Member]) -> None:
     assert contact("member0@example.com").due_at is not None
 
 
-def test_a_worker_is_told_after_the_commit(transactional_db: None, settings: Any) -> None:
+def test_a_worker_is_told_after_the_commit(transactional_db: None) -> None:
     Member.objects.bulk_create([Member(email="ada@example.com")])
-    with kicks(settings) as told:
+    with hints() as told:
         run("ctct_mirror")
-        assert set(told()) == {"default"}
+        assert set(told) == {"default"}

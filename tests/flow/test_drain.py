@@ -390,3 +390,48 @@ def test_a_worker_that_was_overtaken_journals_its_write_as_ambiguous(connected: 
     make_due()
     run_due()
     assert connected.lists_of(ADA) == {"Free members"}
+
+
+def test_a_removal_by_staff_counts_for_someone_who_had_left_and_come_back(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA, wants_newsletter=True)
+    run_due()
+    acts.leave_list(ADA, "newsletter")
+    acts.resubscribe(contact(ADA), ["newsletter"], method="preference page")
+    run_due()
+    assert connected.lists_of(ADA) == {"Free members", "Newsletter"}
+    acts.leave_all_lists(contact(ADA))
+    run_due()
+    assert connected.lists_of(ADA) == set()
+
+
+def test_contacts_of_a_key_that_lost_its_list_are_not_said_to_be_in_sync(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    run_due()
+    catalogue.unbind_list(ContactList.objects.get(key="free"))
+    run_due()
+    assert contact(ADA).hold == Hold.UNBOUND
+
+
+def test_a_policy_that_is_changed_to_restore_puts_back_who_had_left(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA, wants_newsletter=True)
+    run_due()
+    connected.act(ADA, "leave", list="Newsletter")
+    acts.sync_now([contact(ADA)])
+    run_due()
+    assert connected.lists_of(ADA) == {"Free members"}
+    row = ContactList.objects.get(key="newsletter")
+    row.on_remote_removal = "restore"
+    row.save()
+    catalogue.policies_changed(row)
+    run_due()
+    assert connected.lists_of(ADA) == {"Free members", "Newsletter"}
+
+
+def test_reading_the_lists_ends_a_pause_that_refused_credentials_made(connected: Sandbox) -> None:
+    account = Account.objects.get()
+    ledger.pause(account, timedelta(minutes=15), "credentials refused")
+    Account.objects.update(auth_failed_at=outbox.DatabaseNow())
+    with services.connect("default") as link:
+        catalogue.read_lists(link)
+    account.refresh_from_db()
+    assert (account.paused_until, account.auth_failed_at) == (None, None)

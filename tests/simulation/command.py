@@ -10,7 +10,6 @@ from collections import Counter
 from multiprocessing import get_context
 from typing import Any
 
-
 #: A planted design stays as long as the process.
 _planted: list[Any] = []
 

@@ -28,8 +28,8 @@ UNMANAGED = ("board", "press")
 IN_FLIGHT = timedelta(seconds=150)
 
 
-class Violation(AssertionError):
-    """An invariant does not hold."""
+class Violation(BaseException):
+    """An invariant does not hold. Nothing in the package may catch it."""
 
 
 @dataclass(frozen=True)
