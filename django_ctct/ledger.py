@@ -55,8 +55,10 @@ QUARANTINE = timedelta(minutes=15)
 _UNKNOWN = (Outcome.OPEN.value, Outcome.AMBIGUOUS.value)
 #: A permit is given only with this much of the lease left, so that the write ends within it.
 LEAST_LEASE = timedelta(seconds=30)
-#: A permit is given only on a reading this fresh: what happens over there in between, a write would undo.
+#: A permit is given only this soon after what was read was recorded, and this soon after the books were opened
+#: for the reading: what happens over there in between, a write would undo.
 FRESH = timedelta(seconds=5)
+FRESH_BOOKS = timedelta(seconds=30)
 
 
 class LeaseLost(Exception):
@@ -245,15 +247,15 @@ def permit(claim: Claim, local: Local, existing: RemoteContact | None, plan: Cre
     """Commit the journal row of a write and return the right to make it.
 
     The database refuses (``IntegrityError``) an add for someone who opted out. Raise ``LeaseLost`` when the
-    contact is no longer ours, or not for long enough, and ``RemoteConflict`` when the reading is too old.
+    contact is no longer ours, or not for long enough, and ``RemoteConflict`` when the plan is out of date:
+    the reading is too old, or a newer wish has come, which may be an opt-out.
     """
     attempt = _attempt(claim, local, existing, plan)
     with transaction.atomic():
         ours = Contact.objects.filter(outbox.holds(claim), lease_until__gt=DatabaseNow() + LEAST_LEASE)
         if not ours.update(seen_at=F("seen_at")):
             raise LeaseLost
-        if not ours.filter(seen_at__gt=DatabaseNow() - FRESH).exists():
-            raise RemoteConflict("The reading was too old to write on.", code="stale")
+        _refuse_stale(claim, local)
         attempt.save(force_insert=True)
     return Permit(
         attempt=attempt.pk,
@@ -263,6 +265,15 @@ def permit(claim: Claim, local: Local, existing: RemoteContact | None, plan: Cre
         fields={} if isinstance(plan, OptOut) else plan.fields,
         source=OptInSource(attempt.source),
     )
+
+
+def _refuse_stale(claim: Claim, local: Local) -> None:
+    row = Contact.objects.with_moment().get(pk=claim.contact_id)
+    now, seen = moment_of(row), row.seen_at
+    if seen is None or now - seen > FRESH or now - local.now > FRESH_BOOKS:
+        raise RemoteConflict("The reading was too old to write on.", code="stale")
+    if row.desired_gen != claim.gen:
+        raise RemoteConflict("A newer wish has come meanwhile.", code="newer_wish")
 
 
 def _attempt(

@@ -24,7 +24,7 @@ SLACK = 1.11
 #: The share of the day's calls that only removals and opt-outs may use.
 RESERVE = 0.1
 #: A gate that is this far behind says so instead of keeping a worker waiting (seconds).
-LONGEST_WAIT = 30.0
+LONGEST_WAIT = 10.0
 
 
 @dataclass(slots=True)

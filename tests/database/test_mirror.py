@@ -152,9 +152,9 @@ def test_proxies_and_children_of_the_member_model_are_members_too() -> None:
 
 
 def test_a_rolled_back_save_leaves_no_wish() -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         Member.objects.create(email=ADA)
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert not Contact.objects.exists()
 
 

@@ -175,10 +175,12 @@ def test_a_preview_reads_and_writes_nothing(connected: Sandbox) -> None:
 
 def test_the_signals_tell_what_happened(connected: Sandbox) -> None:
     heard: list[tuple[str, Any]] = []
-    hear = {
-        name: (lambda name: lambda sender, contact, **more: heard.append((name, more)))(name)
-        for name in ("contact_synced", "contact_refused", "contact_failed", "contact_opted_out")
-    }
+
+    def hearing(name: str) -> Any:
+        return lambda sender, contact, **more: heard.append((name, more))
+
+    names = ("contact_synced", "contact_refused", "contact_failed", "contact_opted_out")
+    hear = {name: hearing(name) for name in names}
     for name, receiver in hear.items():
         getattr(signals, name).connect(receiver, weak=False, dispatch_uid="test")
     try:
@@ -197,8 +199,7 @@ def test_the_signals_tell_what_happened(connected: Sandbox) -> None:
     finally:
         for name in hear:
             getattr(signals, name).disconnect(dispatch_uid="test")
-    names = [name for name, _ in heard]
-    assert names == [
+    assert [name for name, _ in heard] == [
         "contact_synced",
         "contact_opted_out",
         "contact_refused",

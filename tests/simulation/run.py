@@ -192,7 +192,7 @@ class _Site:
     def _leave_here(self, email: str) -> None:
         key = self.random.choice(KEYS)
         acts.leave_list(email, key)
-        self.world.left_here.add((email, self.world.ids[key]))
+        self.world.left_here[email, self.world.ids[key]] = self.scheduler.now()
         self.scheduler.log(f"leave {email} {key}")
         self._kick()
 

@@ -68,7 +68,7 @@ class World:
     site_opt_out: dict[str, datetime] = field(default_factory=dict)
     returned: dict[str, datetime] = field(default_factory=dict)
     left: dict[tuple[str, str], Left] = field(default_factory=dict)
-    left_here: set[tuple[str, str]] = field(default_factory=set)
+    left_here: dict[tuple[str, str], datetime] = field(default_factory=dict)
     consents: dict[tuple[str, str], datetime] = field(default_factory=dict)
     touched: dict[str, datetime] = field(default_factory=dict)
     last_read: dict[str, tuple[datetime, RemoteContact | None]] = field(default_factory=dict)
@@ -169,12 +169,16 @@ class World:
         if before - self.managed != permit.lists - self.managed:
             raise Violation(f"{permit.email}: unmanaged lists {sorted(before - self.managed)} would change")
         adds = permit.lists - before
-        self._check_opt_out(read, permit, adds)
+        # From the permit on nothing can stop a write any more: what came later, a later trip repairs.
+        permitted = WriteAttempt.objects.values_list("at", flat=True).get(pk=permit.attempt)
+        self._check_opt_out(read, permit, adds, permitted)
         when = self.last_read.get(permit.email, (self.scheduler.now(), None))[0]
         for one in adds:
-            self._check_departure(permit.email, one, when)
+            self._check_departure(permit.email, one, when, permitted)
 
-    def _check_opt_out(self, read: RemoteContact | None, permit: Permit, adds: frozenset[str]) -> None:
+    def _check_opt_out(
+        self, read: RemoteContact | None, permit: Permit, adds: frozenset[str], permitted: datetime
+    ) -> None:
         email = permit.email
         closed = read is not None and read.status is ContactStatus.DO_NOT_MAIL
         if (closed or permit.source is OptInSource.CONTACT) and permit.lists:
@@ -186,6 +190,8 @@ class World:
             if permit.source is not OptInSource.CONTACT:
                 raise Violation(f"{email}: an opt-out would be undone in the site's name")
         wanted_out = self.site_opt_out.get(email)
+        if wanted_out and wanted_out >= permitted:
+            return
         for one in adds:
             given = self.consents.get((email, one))
             if wanted_out and (given is None or given <= wanted_out) and not self._returned_since(email, wanted_out):
@@ -195,8 +201,9 @@ class World:
         back = self.returned.get(email)
         return back is not None and back > moment
 
-    def _check_departure(self, email: str, list_id: str, read_at: datetime) -> None:
-        if (email, list_id) in self.left_here and not self._consented_since_leaving(email, list_id):
+    def _check_departure(self, email: str, list_id: str, read_at: datetime, permitted: datetime) -> None:
+        left_here = self.left_here.get((email, list_id), permitted)
+        if left_here < permitted and not self._consented_since_leaving(email, list_id):
             raise Violation(f"{email}: list {list_id}, left on the site, would be given back")
         left = self.left.get((email, list_id))
         if left is None or not left.knowable or left.at >= read_at or self._took_off(email, list_id, left.at):
