@@ -56,9 +56,8 @@ def _leave(contact: Contact, lists: Iterable[ContactList], source: OptOutSource)
     with transaction.atomic():
         for one in lists:
             if source is not OptOutSource.OWNER or not _is_off(contact, one):
-                ListOptOut.objects.update_or_create(
-                    contact=contact, list=one, defaults={"at": DatabaseNow(), "source": source.value}
-                )
+                record = {"at": DatabaseNow(), "source": source.value}
+                ListOptOut.objects.update_or_create(contact=contact, list=one, defaults=record)
         _mark(contact, Priority.REMOVAL)
     return contact
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce, Greatest
 
 from . import outbox, planning
@@ -97,7 +97,7 @@ def load(contact_id: int) -> Local:
             fields=contact.profile,
             opt_out=contact.opt_out_wanted,
         ),
-        base=_base(contact, now),
+        base=_base(contact),
         opt_outs=_opt_outs(contact),
         consents=_consents(contact, bound, now),
         managed={one.remote_id: _policy(one) for one in lists},
@@ -109,9 +109,9 @@ def _policy(one: ContactList) -> ListPolicy:
     return ListPolicy(RemoteRemoval(one.on_remote_removal), RemoteAddition(one.on_remote_addition))
 
 
-def _base(contact: Contact, now: datetime) -> Base:
+def _base(contact: Contact) -> Base:
     rows = list(RemoteMembership.objects.filter(contact=contact).select_related("list"))
-    hold, lack = _in_flight(contact, now)
+    hold, lack = _in_flight(contact)
     return Base(
         lists=frozenset(row.list.remote_id for row in rows),
         may_hold=hold,
@@ -120,17 +120,15 @@ def _base(contact: Contact, now: datetime) -> Base:
     )
 
 
-def _in_flight(contact: Contact, now: datetime) -> tuple[frozenset[str], frozenset[str]]:
+def _in_flight(contact: Contact) -> tuple[frozenset[str], frozenset[str]]:
     """Return what writes of unknown outcome may have added and may have taken off.
 
-    A journal row leaves this set by its age alone, never because something else changed.
+    A journal row leaves this set when a reading is recorded that is later than it could land, never before.
     """
-    unknown = WriteAttempt.objects.filter(contact=contact, outcome__in=_UNKNOWN, at__gte=now - IN_FLIGHT).values_list(
-        "lists_before", "lists_after"
-    )
+    rows = WriteAttempt.objects.filter(contact=contact, outcome__in=_UNKNOWN)
     hold: set[str] = set()
     lack: set[str] = set()
-    for before, after in unknown:
+    for before, after in rows.values_list("lists_before", "lists_after"):
         hold |= set(after) - set(before)
         lack |= set(before) - set(after)
     return frozenset(hold), frozenset(lack)
@@ -147,7 +145,10 @@ def _opt_outs(contact: Contact) -> OptOuts:
 def _consents(contact: Contact, bound: Mapping[str | None, str], now: datetime) -> dict[str, Consented]:
     """Return the latest consent for each list that no write of unknown outcome rests on."""
     busy = WriteAttempt.objects.filter(
-        contact=contact, consent__isnull=False, outcome__in=_UNKNOWN, at__gte=now - QUARANTINE
+        contact=contact,
+        consent__isnull=False,
+        outcome__in=(*_UNKNOWN, Outcome.VERIFIED.value),
+        at__gte=now - QUARANTINE,
     ).values("consent")
     given = Consent.objects.filter(contact=contact, at__lte=now).exclude(pk__in=busy)
     return {
@@ -172,7 +173,15 @@ def absorb(claim: Claim, local: Local, existing: RemoteContact | None) -> Local:
         when = existing.updated_at or local.now
         _record_departures(local.contact, left, when)
         _write_base(local.contact, existing.lists, foreign)
+        _close_landed(local)
     return replace(local, opt_outs=_after(local.opt_outs, existing, left, when))
+
+
+def _close_landed(local: Local) -> None:
+    """What was sent so long before this reading has landed by now or never will."""
+    WriteAttempt.objects.filter(contact=local.contact, outcome__in=_UNKNOWN, at__lt=local.now - IN_FLIGHT).update(
+        outcome=Outcome.VERIFIED.value
+    )
 
 
 def _observe(claim: Claim, local: Local, existing: RemoteContact | None) -> None:
@@ -183,22 +192,26 @@ def _observe(claim: Claim, local: Local, existing: RemoteContact | None) -> None
         _free_remote_id(local.contact, existing.remote_id)
         changes |= {"remote_id": existing.remote_id, "status": existing.status.value}
         if existing.status is ContactStatus.DO_NOT_MAIL:
-            changes |= _opt_out_seen(local, existing)
+            changes |= _opt_out_seen(claim, local, existing)
     if not Contact.objects.filter(outbox.holds(claim)).update(**changes):
         raise LeaseLost
 
 
-def _opt_out_seen(local: Local, existing: RemoteContact) -> dict[str, object]:
-    """Keep the latest opt-out. Without a time from the server, the first sight of it is its time."""
-    contact, known = local.contact, local.contact.opted_out_at
-    changes: dict[str, object] = {"opt_out_wanted": False}
-    at = existing.opted_out_at or known or local.now
-    if known is None or at > known:
-        changes["opted_out_at"] = at
-        # What the API opted out in our name was wished for here; whose wish it was stands already.
-        if not (contact.opted_out_source and existing.opted_out_source is OptInSource.SITE):
-            changes["opted_out_source"] = OptOutSource.REMOTE.value
-    return changes
+def _opt_out_seen(claim: Claim, local: Local, existing: RemoteContact) -> dict[str, object]:
+    """Keep the latest opt-out. Without a time from the server, the first sight of it is its time.
+
+    All is said in SQL: an opt-out on the site may have come since the books were opened, and must not be
+    lowered or taken for carried out.
+    """
+    at = existing.opted_out_at or local.opt_outs.everything or local.now
+    later = Q(opted_out_at__isnull=True) | Q(opted_out_at__lt=at)
+    if existing.opted_out_source is OptInSource.SITE:
+        later &= Q(opted_out_source="")  # The API opted out in our name; whose wish that was stands already.
+    return {
+        "opted_out_source": Case(When(later, then=Value(OptOutSource.REMOTE.value)), default=F("opted_out_source")),
+        "opted_out_at": Greatest(Coalesce(F("opted_out_at"), Value(at)), Value(at)),
+        "opt_out_wanted": Case(When(desired_gen=claim.gen, then=Value(False)), default=F("opt_out_wanted")),
+    }
 
 
 def _after(opt_outs: OptOuts, existing: RemoteContact, left: Iterable[str], when: datetime) -> OptOuts:

@@ -115,7 +115,8 @@ class Outcome(StrEnum):
     OK = "ok"
     NOT_SENT = "not_sent"
     REFUSED = "refused"
-    AMBIGUOUS = "ambiguous"  # it may have been applied
+    AMBIGUOUS = "ambiguous"  # it may have been applied, and may still be
+    VERIFIED = "verified"  # nobody knows how it ended; the contact was read again after it could still land
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,16 @@ OUTCOMES = {
     Outcome.NOT_SENT: gettext_lazy("not sent"),
     Outcome.REFUSED: gettext_lazy("refused"),
     Outcome.AMBIGUOUS: gettext_lazy("unclear: it may have been applied"),
+    Outcome.VERIFIED: gettext_lazy("unclear, and read again since"),
 }
-OUTCOME_TONES = {"ok": "good", "open": "wait", "ambiguous": "wait", "not_sent": "quiet", "refused": "bad"}
+OUTCOME_TONES = {
+    "ok": "good",
+    "open": "wait",
+    "ambiguous": "wait",
+    "not_sent": "quiet",
+    "verified": "quiet",
+    "refused": "bad",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ import socket
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from amqp.exceptions import NotFound
 from kombu import Connection
 
 from tests.worker import wait_for
@@ -208,8 +209,10 @@ class OwnRabbitMQ(OwnBroker):
             return False
 
     def hints(self, queue: str) -> int:
-        with Connection(self.url) as connection:
+        """As above; RabbitMQ knows no queue before the first message."""
+        with Connection(self.url) as connection, suppress(NotFound):
             return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+        return 0
 
     def empty(self, queue: str) -> None:
         with Connection(self.url) as connection:

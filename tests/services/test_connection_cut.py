@@ -50,7 +50,7 @@ def test_a_worker_whose_connection_is_cut_at_work_lives_and_the_change_arrives(t
         with trip.worker(env) as worker:
             with trip.site(env) as site:
                 site.save(ADA)
-            wait_for(lambda: any(one["fault"] for one in trip.box.requests()), 30, "the request to be under way")
+                wait_for(lambda: any(one["fault"] for one in trip.box.requests()), 30, "the request to be under way")
             assert cut_connections() > 0
             wait_for(lambda: trip.box.requests()[-1]["applied"], 20, "the answer to come")
             let_time_pass(LEASE + MOMENT)

@@ -61,7 +61,7 @@ def test_a_child_that_is_killed_at_work_is_followed_by_another(trip: Trip, match
         with trip.worker(env) as worker:
             with trip.site(env) as site:
                 site.save(ADA)
-            wait_for(lambda: held(trip), 30, "the request to be under way")
+                wait_for(lambda: held(trip), 30, "the request to be under way")
             for child in children(worker):
                 os.kill(child, signal.SIGKILL)
             lease_ends()
@@ -81,7 +81,7 @@ def test_a_worker_that_is_killed_with_all_its_children_is_followed_by_another(
         with trip.worker(env) as worker:
             with trip.site(env) as site:
                 site.save(ADA)
-            wait_for(lambda: held(trip), 30, "the request to be under way")
+                wait_for(lambda: held(trip), 30, "the request to be under way")
             kill(worker)
         lease_ends()
         with trip.worker(env), trip.beat(env):
