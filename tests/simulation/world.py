@@ -228,9 +228,9 @@ class World:
     def check_truth(self) -> None:
         """Check that what staff see is true: who is said to be in sync is, unless someone acted there since."""
         for row in Contact.objects.with_state():
-            touched = self.touched.get(row.email)
+            touched, read = self.touched.get(row.email), self.last_read.get(row.email)
             settled = vars(row)["state"] in ("in_sync", "refused") and row.lease_token is None
-            if settled and row.synced_at is not None and (touched is None or touched < row.synced_at):
+            if settled and read is not None and (touched is None or touched < read[0]):
                 self._check_lists(row)
 
     def check_end(self) -> None:
