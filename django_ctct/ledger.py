@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Greatest
 
 from . import outbox, planning
@@ -165,6 +165,7 @@ def absorb(claim: Claim, local: Local, existing: RemoteContact | None) -> Local:
     contact is no longer ours.
     """
     with transaction.atomic():
+        _close_landed(local)
         _observe(claim, local, existing)
         if existing is None:
             return local
@@ -173,7 +174,6 @@ def absorb(claim: Claim, local: Local, existing: RemoteContact | None) -> Local:
         when = existing.updated_at or local.now
         _record_departures(local.contact, left, when)
         _write_base(local.contact, existing.lists, foreign)
-        _close_landed(local)
     return replace(local, opt_outs=_after(local.opt_outs, existing, left, when))
 
 
@@ -207,11 +207,17 @@ def _opt_out_seen(claim: Claim, local: Local, existing: RemoteContact) -> dict[s
     later = Q(opted_out_at__isnull=True) | Q(opted_out_at__lt=at)
     if existing.opted_out_source is OptInSource.SITE:
         later &= Q(opted_out_source="")  # The API opted out in our name; whose wish that was stands already.
+    # A write that is still on its way could bring her back: then it has to be opted out again.
+    carried_out = Q(desired_gen=claim.gen) & ~Exists(_unclear_writes())
     return {
         "opted_out_source": Case(When(later, then=Value(OptOutSource.REMOTE.value)), default=F("opted_out_source")),
         "opted_out_at": Greatest(Coalesce(F("opted_out_at"), Value(at)), Value(at)),
-        "opt_out_wanted": Case(When(desired_gen=claim.gen, then=Value(False)), default=F("opt_out_wanted")),
+        "opt_out_wanted": Case(When(carried_out, then=Value(False)), default=F("opt_out_wanted")),
     }
+
+
+def _unclear_writes() -> QuerySet[WriteAttempt]:
+    return WriteAttempt.objects.filter(contact=OuterRef("pk"), outcome__in=_UNKNOWN)
 
 
 def _after(opt_outs: OptOuts, existing: RemoteContact, left: Iterable[str], when: datetime) -> OptOuts:
@@ -356,7 +362,7 @@ def _record_write(local: Local, written: Permit, after: RemoteContact | None) ->
         status = ContactStatus.ACTIVE if written.lists else ContactStatus.REMOVED
     changes: dict[str, object] = {"status": (after.status if after else status).value}
     if written.verb is Verb.OPT_OUT:
-        changes["opt_out_wanted"] = False
+        changes["opt_out_wanted"] = Exists(_unclear_writes())
     if after is not None:
         _free_remote_id(local.contact, after.remote_id)
         changes["remote_id"] = after.remote_id

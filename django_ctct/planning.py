@@ -191,7 +191,7 @@ def plan(
     if desired.opt_out:
         return _opt_out(existing, desired)
     left = departures(base, existing, managed) if existing is not None else NO_LISTS
-    effective = _effective(desired.lists, existing, opt_outs, consents, left)
+    effective = _effective(desired.lists, base, existing, opt_outs, consents, left)
     withheld = desired.lists - effective
     if existing is None:
         return _plan_absent(desired, effective, withheld, opt_outs, consents)
@@ -208,6 +208,7 @@ def _opt_out(existing: RemoteContact | None, desired: Desired) -> Plan:
 
 def _effective(
     wanted: frozenset[str],
+    base: Base,
     existing: RemoteContact | None,
     opt_outs: OptOuts,
     consents: Mapping[str, Consented],
@@ -220,7 +221,7 @@ def _effective(
         if _consented(one, opt_outs, consents)
         or (
             one not in left
-            and (_never_opted_out(one, existing, opt_outs) or _stayed_by_own_act(one, existing, opt_outs))
+            and (_never_opted_out(one, existing, opt_outs) or _stayed_by_own_act(one, base, existing, opt_outs))
         )
     )
 
@@ -236,14 +237,16 @@ def _never_opted_out(list_id: str, existing: RemoteContact | None, opt_outs: Opt
     return not on_do_not_mail and opt_outs.latest(list_id) is None
 
 
-def _stayed_by_own_act(list_id: str, existing: RemoteContact | None, opt_outs: OptOuts) -> bool:
+def _stayed_by_own_act(list_id: str, base: Base, existing: RemoteContact | None, opt_outs: OptOuts) -> bool:
     """Say whether the contact is on a list although an older opt-out covers it.
 
     Only her own act undoes Do Not Mail (v1 §6), so a contact who is back on a list came back herself: keeping
-    her there adds nothing. A single list that she left through the site is different: there she stays only if
-    the server says that she joined it afterwards.
+    her there adds nothing, unless it was a write of our own that landed late. A single list that she left
+    through the site is different: there she stays only if the server says that she joined it afterwards.
     """
-    if existing is None or existing.status is ContactStatus.DO_NOT_MAIL or list_id not in existing.lists:
+    if existing is None or existing.status is ContactStatus.DO_NOT_MAIL:
+        return False
+    if list_id not in existing.lists or list_id in base.may_hold:
         return False
     left_at, since = opt_outs.lists.get(list_id), existing.lists[list_id].since
     return left_at is None or (since is not None and since > left_at)

@@ -23,7 +23,7 @@ class Scenario:
     """One story. ``arrange`` sets the scene, ``wish`` is the site's change, ``meanwhile`` comes after the death.
 
     ``may_name`` are the lists that a write may name, ``keeps`` those that every PUT must name. ``unreached`` are
-    the points that the first drain does not pass.
+    the points that the first drain does not pass, ``left`` the lists that she left herself.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Scenario:
     verbs: frozenset[str] = frozenset({"PUT"})
     source: str = CUSTOMER
     most_writes: int = 1
+    left: frozenset[str] = frozenset()
     unreached: frozenset[Point] = NOTHING_UNREACHED
     meanwhile: Callable[[str], None] | None = None
 
@@ -174,6 +175,7 @@ SCENARIOS = {
             "an upgrade after she left a list there",
             _left_the_letter,
             _upgrade,
+            left=frozenset({LETTER}),
             lists=frozenset({SUSTAINERS, UNMANAGED}),
             status="Active",
             may_name=frozenset({SUSTAINERS}),

@@ -82,6 +82,8 @@ def converged(box: Sandbox, scenario: Scenario, address: str) -> None:
     assert ours.state == scenario.state, (ours.error_code, ours.refusal)
     assert ours.applied_gen == ours.desired_gen > 0
     assert (ours.lease_token, ours.verify_at, ours.due_at) == (None, None, None)
+    left = ours.list_opt_outs.values_list("list__name", flat=True)
+    assert set(left) == scenario.left, "nobody is said to have left what she did not leave"
 
 
 def kept_the_rules(box: Sandbox, scenario: Scenario) -> None:

@@ -341,3 +341,8 @@ def test_part_of_a_wish_that_is_ruled_out_is_withheld_and_the_rest_done() -> Non
     assert decide({"1"}, remote("4"), opt_outs=OptOuts(lists={"1": at(3)})) == Refuse(
         Reason.LEFT_LIST, frozenset({"1"})
     )
+
+
+def test_a_late_write_of_our_own_does_not_count_as_coming_back() -> None:
+    made = decide({"1"}, remote("1", "4"), base=Base(may_hold=frozenset({"1"})), opt_outs=OptOuts(at(3)))
+    assert made == Update(frozenset({"4"}), removes=frozenset({"1"}), withheld=frozenset({"1"}))

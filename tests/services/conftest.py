@@ -118,5 +118,8 @@ class Trip:
 
 
 @pytest.fixture
-def trip(connected: Sandbox, tmp_path: Path) -> Trip:
-    return Trip(connected, tmp_path, f"ctct-test-{uuid.uuid4().hex[:12]}")
+def trip(connected: Sandbox, tmp_path: Path) -> Iterator[Trip]:
+    """A trip on a fresh account. What its processes said is shown when the test fails."""
+    yield Trip(connected, tmp_path, f"ctct-test-{uuid.uuid4().hex[:12]}")
+    for log in sorted(tmp_path.glob("*.log")):
+        print(f"{log.name}: {log.read_text(errors='replace')[-1500:]}")

@@ -10,6 +10,37 @@ from collections import Counter
 from multiprocessing import get_context
 from typing import Any
 
+#: Each wrong design of ``mutants``, and a seed that finds it.
+NEEDED: dict[str, int] = dict.fromkeys(
+    (
+        "clear_before_work",
+        "dirty_boolean",
+        "no_sweep",
+        "no_verify",
+        "timeout_is_success",
+        "too_many_is_final",
+        "unmanaged_wiped",
+        "no_guard",
+        "guard_on_our_state_only",
+        "consent_without_time",
+        "consent_for_all_lists",
+        "always_her_own_act",
+        "no_merge",
+        "no_journal",
+        "leaving_is_forgotten",
+        "no_lease_and_no_verify",
+        "lease_without_end",
+        "payload_in_the_message",
+        "cached_read",
+        "zombie_says_done",
+        "gives_up",
+        "opt_out_by_rule",
+        "permit_on_an_old_wish",
+        "opt_out_lowered",
+    ),
+    0,
+)
+
 #: A planted design stays as long as the process.
 _planted: list[Any] = []
 
@@ -22,7 +53,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--show", type=int, help="replay one seed and print its trace")
     parser.add_argument("--mutant", default="", help="plant a wrong design (see tests.simulation.mutants)")
+    parser.add_argument("--hunt", action="store_true", help="for each wrong design, the first seed that finds it")
     options = parser.parse_args()
+    if options.hunt:
+        return hunt(options)
     seeds = (
         range(options.show, options.show + 1)
         if options.show is not None
@@ -47,6 +81,33 @@ def report(options: argparse.Namespace, seeds: list[int]) -> int:
     )
     sys.stdout.write(f"{len(seeds)} seeds in {took:.0f} s: {len(failed)} failed; {figures}\n")
     return 1 if failed else 0
+
+
+def hunt(options: argparse.Namespace) -> int:
+    """Look for the first seed that finds each wrong design. Exit code 1 when one is not found."""
+    chosen = [options.mutant] if options.mutant else list(NEEDED)
+    survivors = 0
+    with get_context("spawn").Pool(options.jobs, prepare, ("",)) as pool:
+        ranges = [(name, options.first, options.seeds) for name in chosen]
+        for name, seed, violation in pool.imap(find, ranges):
+            survivors += seed is None
+            sys.stdout.write(f"{name:26} {'-' if seed is None else seed:>5}  {violation}\n")
+            sys.stdout.flush()
+    return 1 if survivors else 0
+
+
+def find(wanted: tuple[str, int, int]) -> tuple[str, int | None, str]:
+    """Plant one wrong design and run seeds until one of them finds it."""
+    from .mutants import MUTANTS
+    from .run import simulate
+
+    name, first, count = wanted
+    with MUTANTS[name]():
+        for seed in range(first, first + count):
+            run = simulate(seed)
+            if run.violation:
+                return name, seed, run.violation
+    return name, None, "survived"
 
 
 def prepare(mutant: str) -> None:

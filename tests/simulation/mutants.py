@@ -270,6 +270,22 @@ def opt_out_by_rule() -> Any:
     return planted((planning, "_plan_present", plan_present))
 
 
+def permit_on_an_old_wish() -> Any:
+    """A write is permitted although a newer wish, perhaps an opt-out, has come."""
+    return planted((ledger, "_refuse_stale", lambda *_: None))
+
+
+def opt_out_lowered() -> Any:
+    """What the server says of an opt-out replaces what the site knows, later or not."""
+    right = ledger._opt_out_seen
+
+    def seen(claim: Any, local: Any, existing: Any) -> Any:
+        changes = right(claim, local, existing)
+        return {**changes, "opted_out_at": existing.opted_out_at or local.now, "opt_out_wanted": False}
+
+    return planted((ledger, "_opt_out_seen", seen))
+
+
 #: name → how to plant it. The number of seeds that each needs stands in the docs and is asserted in the tests.
 MUTANTS: dict[str, Callable[[], Any]] = {
     one.__name__: one
@@ -296,5 +312,7 @@ MUTANTS: dict[str, Callable[[], Any]] = {
         zombie_says_done,
         gives_up,
         opt_out_by_rule,
+        permit_on_an_old_wish,
+        opt_out_lowered,
     )
 }

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Q
+
 from django_ctct.models import Contact, ListOptOut, RemoteMembership, WriteAttempt
 from django_ctct.sandbox import Account
 from django_ctct.sandbox.values import ListDraft, Source
@@ -219,7 +221,8 @@ class World:
 
     def _took_off(self, email: str, list_id: str, since: datetime) -> bool:
         """Say whether a write of our own may have taken her off at about the same time."""
-        rows = WriteAttempt.objects.filter(contact__email=email, at__gte=since - IN_FLIGHT)
+        about_then = Q(at__gte=since - IN_FLIGHT) | ~Q(outcome="ok")  # an unclear one may have landed any time
+        rows = WriteAttempt.objects.filter(about_then, contact__email=email)
         pairs = rows.values_list("lists_before", "lists_after")
         return any(list_id in before and list_id not in after for before, after in pairs)
 
