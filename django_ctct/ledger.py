@@ -7,7 +7,7 @@ planning, exceptions and types only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -46,7 +46,7 @@ from .types import (
     Verb,
 )
 
-__all__ = ["LeaseLost", "Local", "absorb", "confirm", "load", "pause", "permit", "settle"]
+__all__ = ["LeaseLost", "Local", "absorb", "confirm", "learn", "load", "pause", "permit", "settle"]
 
 #: A write of unknown outcome may still land this long after it was sent.
 IN_FLIGHT = outbox.VERIFY_AFTER
@@ -167,14 +167,29 @@ def absorb(claim: Claim, local: Local, existing: RemoteContact | None) -> Local:
     with transaction.atomic():
         _close_landed(local)
         _observe(claim, local, existing)
-        if existing is None:
-            return local
-        left = planning.departures(local.base, existing, local.managed)
-        foreign = planning.additions(local.desired, local.base, existing)
-        when = existing.updated_at or local.now
-        _record_departures(local.contact, left, when)
-        _write_base(local.contact, existing.lists, foreign)
-    return replace(local, opt_outs=_after(local.opt_outs, existing, left, when))
+        if existing is not None:
+            foreign = planning.additions(local.desired, local.base, existing)
+            _record_departures(local, existing)
+            _write_base(local.contact, existing.lists, foreign)
+    return learn(local, existing)
+
+
+def learn(local: Local, existing: RemoteContact | None) -> Local:
+    """Return the books with the opt-outs that a reading tells of. It writes nothing: a preview needs it too."""
+    if existing is None:
+        return local
+    opt_outs, moment = local.opt_outs, _moment(local, existing)
+    everything = opt_outs.everything
+    if existing.status is ContactStatus.DO_NOT_MAIL:
+        seen = existing.opted_out_at or everything or moment
+        everything = max(seen, everything) if everything else seen
+    left = planning.departures(local.base, existing, local.managed)
+    return replace(local, opt_outs=OptOuts(everything, {**opt_outs.lists, **dict.fromkeys(left, moment)}))
+
+
+def _moment(local: Local, existing: RemoteContact) -> datetime:
+    """Return when something that the reading shows happened at the latest."""
+    return existing.updated_at or local.now
 
 
 def _close_landed(local: Local) -> None:
@@ -220,14 +235,6 @@ def _unclear_writes() -> QuerySet[WriteAttempt]:
     return WriteAttempt.objects.filter(contact=OuterRef("pk"), outcome__in=_UNKNOWN)
 
 
-def _after(opt_outs: OptOuts, existing: RemoteContact, left: Iterable[str], when: datetime) -> OptOuts:
-    everything = opt_outs.everything
-    if existing.status is ContactStatus.DO_NOT_MAIL:
-        seen = existing.opted_out_at or everything or when
-        everything = max(seen, everything) if everything else seen
-    return OptOuts(everything, {**opt_outs.lists, **dict.fromkeys(left, when)})
-
-
 def _free_remote_id(contact: Contact, remote_id: str) -> None:
     """Take an id from another row that has it: at Constant Contact the address of that contact was changed."""
     if contact.remote_id != remote_id:
@@ -235,11 +242,11 @@ def _free_remote_id(contact: Contact, remote_id: str) -> None:
         others.update(remote_id=None)
 
 
-def _record_departures(contact: Contact, left: Iterable[str], when: datetime) -> None:
-    for one in ContactList.objects.filter(account_id=contact.account_id, remote_id__in=list(left)):
-        ListOptOut.objects.update_or_create(
-            contact=contact, list=one, defaults={"at": when, "source": OptOutSource.REMOTE.value}
-        )
+def _record_departures(local: Local, existing: RemoteContact) -> None:
+    left = planning.departures(local.base, existing, local.managed)
+    record = {"at": _moment(local, existing), "source": OptOutSource.REMOTE.value}
+    for one in ContactList.objects.filter(account_id=local.contact.account_id, remote_id__in=left):
+        ListOptOut.objects.update_or_create(contact=local.contact, list=one, defaults=record)
 
 
 def _write_base(contact: Contact, lists: Mapping[str, Subscription], foreign: frozenset[str]) -> None:

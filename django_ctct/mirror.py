@@ -28,11 +28,15 @@ _GONE = DesiredContact(email="")
 
 @dataclass(frozen=True, slots=True)
 class Mirrored:
-    """The outcome for one member: the contacts whose wish changed, and whether her address is too long to keep."""
+    """The outcome for one member: the contacts whose wish changed, and what stood in the way.
+
+    ``error`` is the kind of error that the site's rules ran into; her old wish stands then.
+    """
 
     member_key: str
     contact_ids: frozenset[int] = frozenset()
     address_too_long: bool = False
+    error: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.contact_ids)
@@ -113,7 +117,12 @@ def _read_again(adapter: MemberAdapter, member: Any, wish: _Wish) -> _Wish:
 
 
 def _mirror_batch(adapter: MemberAdapter, members: Iterable[Any]) -> Iterator[Mirrored]:
-    wishes = [(member, _Wish.of(adapter, member)) for member in members]
+    wishes: list[tuple[Any, _Wish]] = []
+    for member in members:
+        try:
+            wishes.append((member, _Wish.of(adapter, member)))
+        except Exception as error:  # noqa: BLE001 - the site's own rules: one member's trouble is not the others'
+            yield Mirrored(adapter.member_key(member), error=type(error).__name__)
     contacts = _contacts(adapter.account, {wish.desired.email for _, wish in wishes} - {""})
     rows = _rows_by_member(adapter.account, [wish.member_key for _, wish in wishes])
     for member, wish in wishes:

@@ -117,6 +117,7 @@ def preview(link: Link, contact_id: int) -> Preview:
     """Say what a reconcile would do now. It reads, and writes neither here nor there."""
     local = _checked(link, ledger.load(contact_id))
     existing = _read(link, local.contact)
+    local = ledger.learn(local, existing)
     return Preview(local.contact, local, existing, _plan(local, existing))
 
 

@@ -214,3 +214,10 @@ def test_watched_fixtures_and_watched_objects_that_lead_nowhere_are_passed_over(
     assert (ADA, "newsletter", f"site.member:{member.pk}") not in wishes()
     receivers.watched_changed(adapter(), "nothing.here", instance=one)
     assert "was not mirrored (AttributeError" in caplog.text
+
+
+def test_one_member_whose_rule_fails_does_not_keep_mirror_all_from_the_others() -> None:
+    Member.objects.bulk_create([Member(email=ADA, first_name="explode"), Member(email=BOB)])
+    outcomes = list(mirror.mirror_all(adapter()))
+    assert [one.error for one in outcomes] == ["ZeroDivisionError", ""]
+    assert {one[0] for one in wishes()} == {BOB}

@@ -436,3 +436,15 @@ def test_reading_the_lists_ends_a_pause_that_refused_credentials_made(connected:
         catalogue.read_lists(link)
     account.refresh_from_db()
     assert (account.paused_until, account.auth_failed_at) == (None, None)
+
+
+def test_a_preview_knows_of_an_opt_out_that_nobody_has_read_yet(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA, wants_newsletter=True)
+    run_due()
+    connected.act(ADA, "unsubscribe")
+    acts.resubscribe(contact(ADA), ["newsletter"], method="preference page")
+    with services.connect("default") as link:
+        shown = services.preview(link, contact(ADA).pk).plan
+        done = services.reconcile(link, contact(ADA).pk).plan
+    assert shown == done
+    assert isinstance(shown, Update)

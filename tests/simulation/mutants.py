@@ -179,8 +179,8 @@ def no_journal() -> Any:
 def leaving_is_forgotten() -> Any:
     """A departure counts for one reconcile only."""
 
-    def forget(contact: Any, left: Any, when: Any) -> None:
-        ListOptOut.objects.filter(contact=contact, source="remote").delete()
+    def forget(local: Any, existing: Any) -> None:
+        ListOptOut.objects.filter(contact=local.contact, source="remote").delete()
 
     return planted((ledger, "_record_departures", forget))
 

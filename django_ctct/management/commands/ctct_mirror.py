@@ -15,13 +15,17 @@ from ..account_command import AccountCommand
 class _Count:
     members: int = 0
     changed: int = 0
-    too_long: list[str] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
 
     def add(self, outcome: Mirrored) -> None:
         self.members += 1
         self.changed += bool(outcome)
         if outcome.address_too_long:
-            self.too_long.append(outcome.member_key)
+            self.trouble.append(f"{outcome.member_key}: the address is too long to be kept; nothing is wished for her")
+        if outcome.error:
+            self.trouble.append(
+                f"{outcome.member_key}: the adapter's rules raised {outcome.error}; the old wish stands"
+            )
 
 
 class Command(AccountCommand):
@@ -32,19 +36,17 @@ class Command(AccountCommand):
         chosen = list(adapters.for_account(options["account"]))
         if not chosen:
             self.say("No adapter in CTCT['ADAPTERS'] serves this account: no member is synced.")
-        too_long = [key for adapter in chosen for key in self._mirror(adapter)]
-        if too_long:
-            self.say("Their address is too long to be kept, so nothing is wished for them:")
-        for member_key in too_long:
-            self.say(f"  {member_key}")
-        return 1 if too_long else 0
+        trouble = [line for adapter in chosen for line in self._mirror(adapter)]
+        for line in trouble:
+            self.say(line)
+        return 1 if trouble else 0
 
     def _mirror(self, adapter: MemberAdapter) -> list[str]:
-        """Mirror the members of one adapter; return the keys of those whose address cannot be kept."""
+        """Mirror the members of one adapter; return a line for each who could not be mirrored."""
         label, count = adapter.model._meta.label, _Count()
         with self.progress(f"{label} mirrored", adapter.members().count()) as advance:
             for outcome in mirror_all(adapter):
                 count.add(outcome)
                 advance()
         self.say(f"{label} in {adapter.account}: {count.members} members, {count.changed} changed.")
-        return count.too_long
+        return count.trouble
