@@ -7,7 +7,7 @@ planning, exceptions and types only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -32,7 +32,7 @@ from .models import (
     moment_of,
 )
 from .outbox import Claim
-from .planning import Base, Consented, Create, Desired, ListPolicy, OptOut, OptOuts, Update
+from .planning import Base, Consented, Create, Desired, ListPolicy, OptOut, OptOuts, Unclear, Update
 from .types import (
     ContactStatus,
     OptInSource,
@@ -111,27 +111,21 @@ def _policy(one: ContactList) -> ListPolicy:
 
 def _base(contact: Contact) -> Base:
     rows = list(RemoteMembership.objects.filter(contact=contact).select_related("list"))
-    hold, lack = _in_flight(contact)
     return Base(
         lists=frozenset(row.list.remote_id for row in rows),
-        may_hold=hold,
-        may_lack=lack,
+        unclear=tuple(_unclear(contact)),
         foreign=frozenset(row.list.remote_id for row in rows if row.foreign),
     )
 
 
-def _in_flight(contact: Contact) -> tuple[frozenset[str], frozenset[str]]:
-    """Return what writes of unknown outcome may have added and may have taken off.
+def _unclear(contact: Contact) -> Iterator[Unclear]:
+    """Yield the writes of unknown outcome.
 
-    A journal row leaves this set when a reading is recorded that is later than it could land, never before.
+    A journal row leaves them when a reading is recorded that is later than it could land, never before.
     """
     rows = WriteAttempt.objects.filter(contact=contact, outcome__in=_UNKNOWN)
-    hold: set[str] = set()
-    lack: set[str] = set()
-    for before, after in rows.values_list("lists_before", "lists_after"):
-        hold |= set(after) - set(before)
-        lack |= set(before) - set(after)
-    return frozenset(hold), frozenset(lack)
+    for before, after, observed in rows.values_list("lists_before", "lists_after", "observed_updated_at"):
+        yield Unclear(frozenset(before), frozenset(after), observed)
 
 
 def _opt_outs(contact: Contact) -> OptOuts:
@@ -143,19 +137,12 @@ def _opt_outs(contact: Contact) -> OptOuts:
 
 
 def _consents(contact: Contact, bound: Mapping[str | None, str], now: datetime) -> dict[str, Consented]:
-    """Return the latest consent for each list that no write of unknown outcome rests on."""
-    busy = WriteAttempt.objects.filter(
-        contact=contact,
-        consent__isnull=False,
-        outcome__in=(*_UNKNOWN, Outcome.VERIFIED.value),
-        at__gte=now - QUARANTINE,
-    ).values("consent")
-    given = Consent.objects.filter(contact=contact, at__lte=now).exclude(pk__in=busy)
-    return {
-        bound[key]: Consented(pk, at)
-        for pk, key, at in given.order_by("at", "pk").values_list("pk", "key", "at")
-        if key in bound
-    }
+    """Return the latest consent for each list. One that a write of unknown outcome rests on is not usable yet."""
+    unclear = (*_UNKNOWN, Outcome.VERIFIED.value)
+    resting = WriteAttempt.objects.filter(contact=contact, outcome__in=unclear, at__gte=now - QUARANTINE)
+    busy = set(resting.filter(consent__isnull=False).values_list("consent", flat=True))
+    given = Consent.objects.filter(contact=contact, at__lte=now).order_by("at", "pk").values_list("pk", "key", "at")
+    return {bound[key]: Consented(pk, at, pk not in busy) for pk, key, at in given if key in bound}
 
 
 def absorb(claim: Claim, local: Local, existing: RemoteContact | None) -> Local:

@@ -9,7 +9,7 @@ Lists are named by their ids at Constant Contact throughout.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +28,7 @@ __all__ = [
     "Plan",
     "Reason",
     "Refuse",
+    "Unclear",
     "Update",
     "additions",
     "departures",
@@ -55,18 +56,39 @@ class ListPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
-    """What we last knew the remote to hold.
+class Unclear:
+    """A write of ours that nobody knows the end of: the lists before and after it, and what it was based on.
 
-    ``may_hold`` are lists that a write of unknown outcome may have added, ``may_lack`` lists that one may have
-    taken off: an absence that we may have caused ourselves is not a departure. ``foreign`` are lists that
-    someone added her to over there.
+    ``observed`` is the contact's last change as the write's author had read it.
     """
 
+    before: frozenset[str] = NO_LISTS
+    after: frozenset[str] = NO_LISTS
+    observed: datetime | None = None
+
+    def may_have_landed(self, existing: RemoteContact) -> bool:
+        """Say whether a reading may show it. A contact that has not changed since shows that it does not."""
+        return self.observed is None or existing.updated_at is None or existing.updated_at != self.observed
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What we last knew the remote to hold. ``foreign`` are lists that someone added her to over there."""
+
     lists: frozenset[str] = NO_LISTS
-    may_hold: frozenset[str] = NO_LISTS
-    may_lack: frozenset[str] = NO_LISTS
+    unclear: tuple[Unclear, ...] = ()
     foreign: frozenset[str] = NO_LISTS
+
+    def may_hold(self, existing: RemoteContact) -> frozenset[str]:
+        """Return the lists that an unclear write of ours may have added."""
+        return self._effect(existing, lambda one: one.after - one.before)
+
+    def may_lack(self, existing: RemoteContact) -> frozenset[str]:
+        """Return the lists that one may have taken off: their absence is not a departure."""
+        return self._effect(existing, lambda one: one.before - one.after)
+
+    def _effect(self, existing: RemoteContact, part: Callable[[Unclear], frozenset[str]]) -> frozenset[str]:
+        return NO_LISTS.union(*(part(one) for one in self.unclear if one.may_have_landed(existing)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +106,14 @@ class OptOuts:
 
 @dataclass(frozen=True, slots=True)
 class Consented:
-    """The person's own act for one list. ``consent`` is the id of the record that proves it."""
+    """The person's own act for one list. ``consent`` is the id of the record that proves it.
+
+    One that an unclear write rests on is not ``usable``: it keeps her where she is, and sends nothing again.
+    """
 
     consent: int
     at: datetime
+    usable: bool = True
 
 
 class Reason(StrEnum):
@@ -164,7 +190,7 @@ def departures(base: Base, existing: RemoteContact, managed: Mapping[str, ListPo
     """
     if existing.status is ContactStatus.DO_NOT_MAIL:
         return NO_LISTS
-    held = (base.lists | base.may_hold) - base.may_lack
+    held = (base.lists | base.may_hold(existing)) - base.may_lack(existing)
     gone = (held & managed.keys()) - existing.lists.keys()
     return frozenset(one for one in gone if managed[one].on_remote_removal is RemoteRemoval.RESPECT)
 
@@ -172,7 +198,7 @@ def departures(base: Base, existing: RemoteContact, managed: Mapping[str, ListPo
 def additions(desired: Desired, base: Base, existing: RemoteContact) -> frozenset[str]:
     """Return the lists that the contact is on by someone's act at Constant Contact, and not by our wish."""
     present = frozenset(existing.lists)
-    unexplained = present - base.lists - base.may_hold
+    unexplained = present - base.lists - base.may_hold(existing)
     return ((base.foreign & present) | unexplained) - desired.lists
 
 
@@ -218,7 +244,7 @@ def _effective(
     return frozenset(
         one
         for one in wanted
-        if _consented(one, opt_outs, consents)
+        if _consented(one, existing, opt_outs, consents)
         or (
             one not in left
             and (_never_opted_out(one, existing, opt_outs) or _stayed_by_own_act(one, base, existing, opt_outs))
@@ -226,10 +252,20 @@ def _effective(
     )
 
 
-def _consented(list_id: str, opt_outs: OptOuts, consents: Mapping[str, Consented]) -> bool:
+def _consented(
+    list_id: str, existing: RemoteContact | None, opt_outs: OptOuts, consents: Mapping[str, Consented]
+) -> bool:
     """Say whether the person asked for this list after her last opt-out that covers it."""
     opted_out, consent = opt_outs.latest(list_id), consents.get(list_id)
-    return opted_out is not None and consent is not None and consent.at > opted_out
+    if opted_out is None or consent is None or consent.at <= opted_out:
+        return False
+    return consent.usable or _is_on(list_id, existing)
+
+
+def _is_on(list_id: str, existing: RemoteContact | None) -> bool:
+    if existing is None or existing.status is ContactStatus.DO_NOT_MAIL:
+        return False
+    return list_id in existing.lists
 
 
 def _never_opted_out(list_id: str, existing: RemoteContact | None, opt_outs: OptOuts) -> bool:
@@ -244,9 +280,7 @@ def _stayed_by_own_act(list_id: str, base: Base, existing: RemoteContact | None,
     her there adds nothing, unless it was a write of our own that landed late. A single list that she left
     through the site is different: there she stays only if the server says that she joined it afterwards.
     """
-    if existing is None or existing.status is ContactStatus.DO_NOT_MAIL:
-        return False
-    if list_id not in existing.lists or list_id in base.may_hold:
+    if existing is None or not _is_on(list_id, existing) or list_id in base.may_hold(existing):
         return False
     left_at, since = opt_outs.lists.get(list_id), existing.lists[list_id].since
     return left_at is None or (since is not None and since > left_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ class Runner:
         assert self.worker.stdout is not None
         self.worker.stdin.write(f"{line}\n".encode())
         self.worker.stdin.flush()
+        assert select.select([self.worker.stdout], [], [], 60)[0], "the child hangs"
         answer = self.worker.stdout.readline()
         assert answer, "the runner is gone"
         return int(answer)

@@ -19,7 +19,7 @@ from django_ctct import tasks
 from django_ctct.models import Contact, DatabaseNow
 from django_ctct.outbox import LEASE, VERIFY_AFTER
 from tests.account import Sandbox
-from tests.worker import running_worker, wait_for
+from tests.worker import kill, running_worker, wait_for
 
 from .conftest import mortal
 from .points import DRAIN_POINTS, Point
@@ -52,8 +52,9 @@ def worker_log(site: Sandbox, order: Path) -> Iterator[Path]:
     app.set_default()
     log = order.parent / "worker.log"
     env = mortal(site, order, "filesystem://", CTCT_TEST_BROKER_OPTIONS=json.dumps(options))
-    with running_worker(env, log):
+    with running_worker(env, log) as worker:
         yield log
+        kill(worker)
     app.close()
 
 

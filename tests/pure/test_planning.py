@@ -21,6 +21,7 @@ from django_ctct.planning import (
     Plan,
     Reason,
     Refuse,
+    Unclear,
     Update,
     additions,
     departures,
@@ -80,6 +81,7 @@ days = st.integers(0, 9)
 policy = st.builds(ListPolicy, st.sampled_from(RemoteRemoval), st.sampled_from(RemoteAddition))
 managed_lists = st.fixed_dictionaries(dict.fromkeys(sorted(OURS), policy))
 subscription = st.builds(Subscription, st.sampled_from([None, *OptInSource]), st.one_of(st.none(), days.map(at)))
+unclear = st.builds(Unclear, lists, lists, st.one_of(st.none(), days.map(at)))
 fields = st.dictionaries(st.sampled_from(["first_name", "custom:1"]), st.sampled_from(["", "a", "b"]))
 
 
@@ -101,11 +103,13 @@ def situations(draw: st.DrawFn) -> dict[str, Any]:
         everything = everything or at(draw(days))  # absorb() has recorded it before a plan is made
     return {
         "desired": Desired(draw(lists) & OURS, draw(fields), draw(st.integers(0, 9)) == 0),
-        "base": Base(draw(lists), draw(lists), draw(lists), draw(lists)),
+        "base": Base(draw(lists), tuple(draw(st.lists(unclear, max_size=2))), draw(lists)),
         "existing": existing,
         "opt_outs": OptOuts(everything, draw(st.dictionaries(st.sampled_from(sorted(OURS)), days.map(at)))),
         "consents": draw(
-            st.dictionaries(st.sampled_from(sorted(OURS)), st.builds(Consented, st.integers(1, 9), days.map(at)))
+            st.dictionaries(
+                st.sampled_from(sorted(OURS)), st.builds(Consented, st.integers(1, 9), days.map(at), st.booleans())
+            )
         ),
         "managed": draw(managed_lists),
     }
@@ -169,6 +173,7 @@ def test_a_forbidden_add_is_never_planned(situation: dict[str, Any]) -> None:
         covering = [t for t in (opt_outs.everything, opt_outs.lists.get(one)) if t]
         if covering or (existing is not None and existing.status is ContactStatus.DO_NOT_MAIL):
             assert one in consents
+            assert consents[one].usable
             assert consents[one].at > max(covering)
 
 
@@ -278,9 +283,14 @@ def test_a_write_rests_on_the_weakest_of_its_consents() -> None:
 
 
 def test_an_absence_that_we_may_have_caused_is_not_a_departure() -> None:
-    base = Base(frozenset({"1", "2"}), may_lack=frozenset({"1"}))
+    taking_off = Unclear(before=frozenset({"1", "2"}), after=frozenset({"2"}), observed=at(1))
+    base = Base(frozenset({"1", "2"}), (taking_off,))
     assert departures(base, remote(), policies()) == {"2"}
-    assert departures(Base(may_hold=frozenset({"3"})), remote("1"), policies()) == {"3"}
+    assert departures(base, remote(updated_at=at(2)), policies()) == {"2"}
+    assert departures(base, remote(updated_at=at(1)), policies()) == {"1", "2"}, "unchanged: our write did not land"
+    putting_on = Unclear(after=frozenset({"3"}), observed=at(1))
+    assert departures(Base(unclear=(putting_on,)), remote("1"), policies()) == {"3"}
+    assert departures(Base(unclear=(putting_on,)), remote("1", updated_at=at(1)), policies()) == frozenset()
 
 
 def test_leaving_everything_is_not_leaving_each_list() -> None:
@@ -344,5 +354,15 @@ def test_part_of_a_wish_that_is_ruled_out_is_withheld_and_the_rest_done() -> Non
 
 
 def test_a_late_write_of_our_own_does_not_count_as_coming_back() -> None:
-    made = decide({"1"}, remote("1", "4"), base=Base(may_hold=frozenset({"1"})), opt_outs=OptOuts(at(3)))
+    made = decide(
+        {"1"}, remote("1", "4"), base=Base(unclear=(Unclear(after=frozenset({"1"})),)), opt_outs=OptOuts(at(3))
+    )
     assert made == Update(frozenset({"4"}), removes=frozenset({"1"}), withheld=frozenset({"1"}))
+
+
+def test_a_consent_that_an_unclear_write_rests_on_keeps_her_and_sends_nothing() -> None:
+    resting = {"1": Consented(9, at(4), usable=False)}
+    gone = remote(status=ContactStatus.DO_NOT_MAIL)
+    assert decide({"1"}, gone, opt_outs=OptOuts(at(3)), consents=resting) == Refuse(Reason.OPTED_OUT, frozenset({"1"}))
+    landed = Base(unclear=(Unclear(after=frozenset({"1"})),))
+    assert decide({"1"}, remote("1"), base=landed, opt_outs=OptOuts(at(3)), consents=resting) == Nothing()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -36,6 +37,7 @@ class Site:
         assert self.worker.stdout is not None
         self.worker.stdin.write(f"{email}\t{name}\n".encode())
         self.worker.stdin.flush()
+        assert select.select([self.worker.stdout], [], [], 30)[0], "the request hangs"
         status, seconds = self.worker.stdout.readline().split()
         assert status == b"200"
         return float(seconds)

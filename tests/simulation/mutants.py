@@ -141,7 +141,7 @@ def guard_on_our_state_only() -> Any:
 
 def consent_without_time() -> Any:
     """Any consent outweighs any opt-out."""
-    return planted((planning, "_consented", lambda one, opt_outs, consents: one in consents))
+    return planted((planning, "_consented", lambda one, existing, opt_outs, consents: one in consents))
 
 
 def consent_for_all_lists() -> Any:
@@ -173,7 +173,7 @@ def no_merge() -> Any:
 
 def no_journal() -> Any:
     """What a write of unknown outcome may have done is not remembered."""
-    return planted((ledger, "_in_flight", lambda *_: (frozenset(), frozenset())))
+    return planted((ledger, "_unclear", lambda *_: ()))
 
 
 def leaving_is_forgotten() -> Any:
