@@ -6,8 +6,9 @@ Each act is recorded in the tables at once and marks the contact; the trip to Co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 from django.db.models import F
@@ -34,8 +35,9 @@ def opt_out(contact: Contact, *, source: OptOutSource = OptOutSource.SITE) -> No
             opt_out_wanted=True,
         )
         _mark(contact, Priority.OPT_OUT)
-    contact.refresh_from_db()
-    signals.contact_opted_out.send_robust(Contact, contact=contact, source=source)
+        contact.refresh_from_db()
+        announce = partial(signals.contact_opted_out.send_robust, Contact, contact=contact, source=source)
+        transaction.on_commit(announce, robust=True)
 
 
 def leave_list(address: str, key: str, *, account: str = conf.DEFAULT_ACCOUNT) -> Contact:
@@ -82,14 +84,14 @@ def lift_removal(contact: Contact) -> int:
 
 def resubscribe(
     contact: Contact,
-    keys: Iterable[str],
+    keys: Sequence[str],
     *,
     method: str,
     at: datetime | None = None,
     wording: str = "",
     evidence: str = "",
 ) -> list[Consent]:
-    """Record that the person herself asked to be on these lists again, and make it so.
+    """Record that the person herself asked to be on these lists again: what the site wants of them counts again.
 
     It covers the lists she named and no others, and only opt-outs before it. ``at`` (aware) is when she acted;
     now, when not given. Call it for her own act only: never for a rule, an import or a colleague.
@@ -106,9 +108,22 @@ def resubscribe(
             )
             for one in _lists(contact.account.alias, keys)
         ]
-        Contact.objects.filter(pk=contact.pk, opt_out_wanted=True).update(opt_out_wanted=False)
+        _call_off_opt_out(contact, keys, at)
         _mark(contact, Priority.ADD)
     return given
+
+
+def _call_off_opt_out(contact: Contact, keys: Iterable[str], at: datetime | None) -> None:
+    """An opt-out that is under way and older than her act is not carried out; all other lists she leaves."""
+    under_way = Contact.objects.filter(pk=contact.pk, opt_out_wanted=True)
+    if at is not None:
+        under_way = under_way.filter(opted_out_at__lt=at)
+    if not under_way.update(opt_out_wanted=False):
+        return
+    others = ContactList.objects.filter(account_id=contact.account_id, key__isnull=False).exclude(key__in=list(keys))
+    for one in others:
+        record = {"at": DatabaseNow(), "source": OptOutSource.SITE.value}
+        ListOptOut.objects.get_or_create(contact=contact, list=one, defaults=record)
 
 
 def sync_now(contacts: Iterable[Contact]) -> int:
@@ -126,8 +141,7 @@ def _mark(contact: Contact, priority: Priority) -> None:
 
 def _contact(alias: str, address: str) -> Contact:
     account = Account.objects.for_alias(alias)
-    contact, _made = Contact.objects.get_or_create(account=account, email=normalise_address(address))
-    return contact
+    return Contact.objects.for_address(account, normalise_address(address))
 
 
 def _lists(alias: str, keys: Iterable[str]) -> list[ContactList]:

@@ -20,6 +20,8 @@ __all__ = ["Drained", "drain"]
 
 #: Contacts picked at once. Few, so that an opt-out that comes meanwhile is soon seen.
 BATCH = 20
+#: How long a drain rests when too many others wait for the account's next call (seconds).
+BUSY_REST = 1.0
 
 
 _NOT_ITS_FAULT = (QuotaExhausted, RateLimited, AuthenticationFailed)
@@ -55,12 +57,15 @@ def _results(link: Link, deadline: float, outcome: Drained) -> Iterator[Result]:
             outcome.paused = pause
             return
         batch = outbox.due(link.account.pk, limit=BATCH, upto=upto)
-        spent = False
+        spent = busy = False
         for result in _batch(link, batch, deadline):
             yield result
             spent = isinstance(result.error, QuotaExhausted)
         if spent:
             outcome.paused = "the calls of this day are used up"
+            busy = getattr(result.error, "code", "") == "busy"
+        if busy:
+            time.sleep(min(BUSY_REST, max(0.0, deadline - time.monotonic())))
         if not batch or (spent and upto <= Priority.REMOVAL):
             return
         upto = Priority.REMOVAL if spent else upto

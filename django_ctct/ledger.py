@@ -88,6 +88,8 @@ def load(contact_id: int) -> Local:
     now = moment_of(contact)
     lists = list(ContactList.objects.filter(account_id=contact.account_id, key__isnull=False))
     bound = {one.key: one.remote_id for one in lists}
+    # Of a stranger only the lists are ours that she asked about herself.
+    asked = set(ListOptOut.objects.filter(contact=contact).values_list("list_id", flat=True))
     keys = set(Membership.objects.filter(contact=contact).values_list("key", flat=True))
     return Local(
         contact=contact,
@@ -100,7 +102,7 @@ def load(contact_id: int) -> Local:
         base=_base(contact),
         opt_outs=_opt_outs(contact),
         consents=_consents(contact, bound, now),
-        managed={one.remote_id: _policy(one) for one in lists},
+        managed={one.remote_id: _policy(one) for one in lists if contact.claimed or one.pk in asked},
         unbound=frozenset(keys - bound.keys()),
     )
 
@@ -154,7 +156,9 @@ def absorb(claim: Claim, local: Local, existing: RemoteContact | None) -> Local:
     with transaction.atomic():
         _close_landed(local)
         _observe(claim, local, existing)
-        if existing is not None:
+        if existing is None:
+            _write_base(local.contact, {}, frozenset())
+        else:
             foreign = planning.additions(local.desired, local.base, existing)
             _record_departures(local, existing)
             _write_base(local.contact, existing.lists, foreign)
@@ -334,6 +338,15 @@ def settle(attempt: Permit, outcome: Outcome, *, code: str = "") -> None:
     )
 
 
+def _wait_for_consents(local: Local) -> None:
+    """Look again when a consent that an unclear write rests on may be used: until then her wish was withheld."""
+    if any(not one.usable for one in local.consents.values()):
+        again = DatabaseNow() + QUARANTINE
+        Contact.objects.filter(pk=local.contact.pk).update(
+            due_at=Coalesce(F("due_at"), again), verify_at=Greatest(Coalesce(F("verify_at"), again), again)
+        )
+
+
 def confirm(claim: Claim, local: Local, written: Permit | None, after: RemoteContact | None, refusal: str) -> bool:
     """Record that the wish is confirmed: outcome, base and queue in one transaction.
 
@@ -341,6 +354,8 @@ def confirm(claim: Claim, local: Local, written: Permit | None, after: RemoteCon
     """
     with transaction.atomic():
         ours = outbox.done(claim, refusal=refusal)
+        if ours and refusal:
+            _wait_for_consents(local)
         if written is None:
             return ours
         settle(written, Outcome.OK if ours else Outcome.AMBIGUOUS)

@@ -18,7 +18,7 @@ from .adapters import MemberAdapter
 from .models import Account, Contact, Membership
 from .types import DesiredContact, Priority
 
-__all__ = ["LONGEST_ADDRESS", "Mirrored", "forget", "mirror", "mirror_all"]
+__all__ = ["LONGEST_ADDRESS", "Mirrored", "forget", "mirror", "mirror_afresh", "mirror_all"]
 
 #: A longer address cannot be kept, let alone sent. A shorter one that is wrong is kept and shown to staff.
 LONGEST_ADDRESS = 254
@@ -49,6 +49,18 @@ def mirror(adapter: MemberAdapter, member: Any) -> Mirrored:
     return _mirror(adapter, member, wish, _find(wish, rows), rows)
 
 
+def mirror_afresh(adapter: MemberAdapter, member: Any) -> Mirrored:
+    """Mirror a member from the database alone, under her row's lock.
+
+    For changes of other tables: the instance in hand may hold what they were, and two of them may meet.
+    """
+    with transaction.atomic():
+        wish = _read_again(adapter, member, _Wish(adapter.account, adapter.member_key(member), _GONE))
+        rows = _rows(wish)
+        touched = _write(wish, _find(wish, rows), rows)
+    return Mirrored(wish.member_key, touched, wish.address_too_long)
+
+
 def forget(adapter: MemberAdapter, member: Any) -> Mirrored:
     """Withdraw all wishes of a member who is no more."""
     wish = _Wish(adapter.account, adapter.member_key(member), _GONE)
@@ -63,12 +75,13 @@ def mirror_all(adapter: MemberAdapter, *, chunk: int = 500) -> Iterator[Mirrored
     it takes two reads for each ``chunk`` of members.
     """
     seen: set[str] = set()
+    known = _known(adapter)  # before the members are read: who joins meanwhile has rows and is not among them
     members = adapter.members().iterator(chunk_size=chunk)
     while batch := list(islice(members, chunk)):
         for outcome in _mirror_batch(adapter, batch):
             seen.add(outcome.member_key)
             yield outcome
-    for member_key in _vanished(adapter, seen):
+    for member_key in sorted(known - seen):
         wish = _Wish(adapter.account, member_key, _GONE)
         with transaction.atomic():
             touched = _write(wish, None, _rows(wish))
@@ -126,7 +139,11 @@ def _mirror_batch(adapter: MemberAdapter, members: Iterable[Any]) -> Iterator[Mi
     contacts = _contacts(adapter.account, {wish.desired.email for _, wish in wishes} - {""})
     rows = _rows_by_member(adapter.account, [wish.member_key for _, wish in wishes])
     for member, wish in wishes:
-        yield _mirror(adapter, member, wish, contacts.get(wish.desired.email), rows.get(wish.member_key, []))
+        contact = contacts.get(wish.desired.email)
+        try:
+            yield _mirror(adapter, member, wish, contact, rows.get(wish.member_key, []))
+        except Exception as error:  # noqa: BLE001 - as above
+            yield Mirrored(wish.member_key, error=type(error).__name__)
 
 
 def _contacts(alias: str, emails: set[str]) -> dict[str, Contact]:
@@ -156,10 +173,10 @@ def _rows(wish: _Wish) -> list[Membership]:
     return _rows_by_member(wish.alias, [wish.member_key]).get(wish.member_key, [])
 
 
-def _vanished(adapter: MemberAdapter, seen: set[str]) -> list[str]:
+def _known(adapter: MemberAdapter) -> set[str]:
     prefix = f"{adapter.model._meta.label_lower}:"
     kept = Membership.objects.filter(contact__account__alias=adapter.account, member_key__startswith=prefix)
-    return sorted(set(kept.values_list("member_key", flat=True).distinct()) - seen)
+    return set(kept.values_list("member_key", flat=True).distinct())
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +199,7 @@ def _difference(wish: _Wish, contact: Contact | None, rows: list[Membership]) ->
         gone=tuple(row for row in rows if row not in here),
         new_keys=desired.lists - {row.key for row in here} if desired.email else frozenset(),
         profile=contact is not None and _profile_differs(contact, wish),
-        claim=bool(desired.email) and (contact is None or contact.desired_gen == 0),
+        claim=bool(desired.email) and (contact is None or not contact.claimed),
     )
 
 
@@ -196,11 +213,12 @@ def _write(wish: _Wish, contact: Contact | None, rows: list[Membership]) -> froz
     change = _difference(wish, contact, rows)
     lost = {row.contact_id for row in change.gone}
     Membership.objects.filter(pk__in=[row.pk for row in change.gone]).delete()
-    _give_up_profiles(lost - ({contact.pk} if contact else set()), wish.member_key)
+    _give_up_profiles(wish, contact)
     gained = _gain(wish, contact, change)
     outbox.mark(lost, Priority.REMOVAL)
     outbox.mark(gained - lost, Priority.ADD)
-    outbox.wake(wish.alias)
+    if lost or gained:
+        outbox.wake(wish.alias)
     return frozenset(lost | gained)
 
 
@@ -209,7 +227,9 @@ def _gain(wish: _Wish, contact: Contact | None, change: _Difference) -> set[int]
         return set()
     if contact is None:
         account = Account.objects.for_alias(wish.alias)
-        contact, _made = Contact.objects.get_or_create(account=account, email=wish.desired.email)
+        contact = Contact.objects.for_address(account, wish.desired.email)
+    if not contact.claimed:
+        Contact.objects.filter(pk=contact.pk).update(claimed=True)
     if contact.profile_from in ("", wish.member_key):
         _write_profile(contact, wish)
     Membership.objects.bulk_create(
@@ -226,6 +246,9 @@ def _write_profile(contact: Contact, wish: _Wish) -> None:
     Contact.objects.filter(pk=contact.pk).update(**names, profile=fields, profile_from=wish.member_key)
 
 
-def _give_up_profiles(contact_ids: Iterable[int], member_key: str) -> None:
-    """Let another member's profile take over where this one has left the address."""
-    Contact.objects.filter(pk__in=list(contact_ids), profile_from=member_key).update(profile_from="")
+def _give_up_profiles(wish: _Wish, contact: Contact | None) -> None:
+    """Let another member's profile take over at an address that this one has left. She has one profile at most."""
+    if contact is not None and contact.profile_from == wish.member_key:
+        return
+    elsewhere = Contact.objects.filter(account__alias=wish.alias, profile_from=wish.member_key)
+    elsewhere.exclude(pk=contact.pk if contact else 0).update(profile_from="")

@@ -23,6 +23,7 @@ from django.db.models import (
     F,
     Min,
     PositiveBigIntegerField,
+    PositiveIntegerField,
     PositiveSmallIntegerField,
     Q,
     QuerySet,
@@ -68,6 +69,9 @@ SLOW_LANE_DELAY = timedelta(days=1)
 _LIFTED_BY_A_WISH = (Hold.INVALID, Hold.REJECTED, Hold.UNBOUND)
 
 _NOW = DatabaseNow()
+_ONE_LESS = Case(
+    When(attempts__gt=0, then=F("attempts") - 1), default=F("attempts"), output_field=PositiveIntegerField()
+)
 _NEVER = Value(None, output_field=DateTimeField(null=True))
 
 
@@ -107,6 +111,8 @@ def mark(contact_ids: Iterable[int], priority: Priority) -> int:
         priority=Case(When(unpending, then=urgency), default=Least(F("priority"), urgency)),
         due_at=Least(Coalesce(F("due_at"), _NOW), _NOW),
         hold=Case(When(hold__in=_LIFTED_BY_A_WISH, then=Value("")), default=F("hold")),
+        # A new wish has its own tries; one that a worker is at keeps the count of that try.
+        attempts=Case(When(lease_token=None, then=Value(0, PositiveIntegerField())), default=F("attempts")),
         desired_gen=F("desired_gen") + 1,
     )
 
@@ -199,7 +205,7 @@ def fail(claim: Claim, failure: Failure) -> bool:
             due_at=Case(When(desired_gen__gt=claim.gen, then=_NOW), default=wait),
             verify_at=_verify_at(failure),
             hold=Case(When(desired_gen__gt=claim.gen, then=Value("")), default=Value(failure.hold)),
-            attempts=F("attempts") if failure.counts else F("attempts") - 1,
+            attempts=F("attempts") if failure.counts else _ONE_LESS,
             lease_token=None,
             lease_until=None,
             error_code=failure.code[:40],

@@ -75,12 +75,13 @@ def watched_changed(adapter: MemberAdapter, path: str, *, instance: Any, raw: bo
     if raw:
         return
     for member in _members(adapter, path, instance):
-        _guarded(adapter, mirror.mirror, member)
+        _guarded(adapter, mirror.mirror_afresh, member)
 
 
 def _members(adapter: MemberAdapter, path: str, instance: Any) -> list[Any]:
     try:
-        return [one for one in adapters.follow(instance, path) if one.pk is not None]
+        with _savepoint():
+            return [one for one in adapters.follow(instance, path) if one.pk is not None]
     except Exception as error:  # noqa: BLE001 - the site's own code, in the site's own request
         _report(adapter, error)
         return []

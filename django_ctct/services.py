@@ -28,6 +28,7 @@ from .exceptions import (
     ListNotBound,
     QuotaExhausted,
     RateLimited,
+    RemoteConflict,
     RemoteError,
     RequestRejected,
 )
@@ -132,7 +133,8 @@ def _work(link: Link, claim: Claim) -> Plan:
     written, after = None, None
     if isinstance(plan, (Create, Update, OptOut)):
         written, after = _write(link, claim, local, existing, plan)
-    ledger.confirm(claim, local, written, after, _refusal(plan))
+    if not ledger.confirm(claim, local, written, after, _refusal(plan)):
+        raise LeaseLost
     return plan
 
 
@@ -179,6 +181,9 @@ def _write(
         outcome = Outcome.AMBIGUOUS if isinstance(error, AmbiguousWrite) else _outcome(error)
         ledger.settle(permit, outcome, code=error.code)
         raise
+    except Exception as error:  # noqa: BLE001 - whatever it was, bytes may have left
+        ledger.settle(permit, Outcome.AMBIGUOUS, code="error")
+        raise AmbiguousWrite(f"{type(error).__name__} at {_place(error)}", code="error") from None
 
 
 def _send(
@@ -212,8 +217,9 @@ def _failed(link: Link, claim: Claim, error: CtctError) -> Result:
     outbox.fail(claim, failure)
     _slow_down(link, error)
     logger.warning("contact %s: %s (%s)", claim.contact_id, failure.code, failure.hold or "tried again later")
-    contact = Contact.objects.get(pk=claim.contact_id)
-    signals.contact_failed.send_robust(Contact, contact=contact, error=error)
+    contact = Contact.objects.filter(pk=claim.contact_id).first()
+    if contact is not None:
+        signals.contact_failed.send_robust(Contact, contact=contact, error=error)
     return Result(claim.contact_id, error=error)
 
 
@@ -237,6 +243,8 @@ def _failure(claim: Claim, error: CtctError) -> Failure:
             return Failure(code, text, delay=timedelta(seconds=error.retry_after), counts=False)
         case QuotaExhausted():
             return Failure(code, text, delay=error.until - claim.at, counts=False)
+        case RemoteConflict() if error.code in ("stale", "newer_wish"):
+            return Failure(code, text, delay=timedelta(seconds=1), counts=False)
         case AuthenticationFailed():
             return Failure(code, text, delay=AUTH_PAUSE, counts=False)
         case RequestRejected():
@@ -259,6 +267,8 @@ def _slow_down(link: Link, error: CtctError) -> None:
     """Keep every worker of this account from running into the same wall."""
     if isinstance(error, RateLimited) and error.code != "busy":
         ledger.pause(link.account, timedelta(seconds=error.retry_after), "too many calls")
+    elif isinstance(error, QuotaExhausted) and error.status is not None:
+        ledger.pause(link.account, error.until, "the day's calls are used up")
     elif isinstance(error, AuthenticationFailed):
         ledger.pause(link.account, AUTH_PAUSE, "credentials refused")
         Account.objects.filter(pk=link.account.pk).update(auth_failed_at=DatabaseNow())
@@ -266,7 +276,9 @@ def _slow_down(link: Link, error: CtctError) -> None:
 
 
 def _announce(contact_id: int, plan: Plan) -> None:
-    contact = Contact.objects.get(pk=contact_id)
+    contact = Contact.objects.filter(pk=contact_id).first()
+    if contact is None:
+        return
     signal = signals.contact_refused if isinstance(plan, Refuse) else signals.contact_synced
     signal.send_robust(Contact, contact=contact, plan=plan)
 

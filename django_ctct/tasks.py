@@ -49,8 +49,10 @@ def sweep() -> None:
 def mirror_all() -> None:
     """Find the wishes that changed without a signal."""
     for adapter in adapters.all_adapters():
-        changed = sum(1 for one in mirror_members(adapter) if one)
-        logger.info("mirror_all %s: %s members changed", adapter.model._meta.label, changed)
+        changed = failed = 0
+        for one in mirror_members(adapter):
+            changed, failed = changed + bool(one), failed + bool(one.error)
+        logger.info("mirror_all %s: %s changed, %s failed", adapter.model._meta.label, changed, failed)
 
 
 def broker_settings() -> Mapping[str, Any]:

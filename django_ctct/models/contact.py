@@ -72,22 +72,30 @@ class ContactQuerySet(models.QuerySet["Contact"]):
             )
         )
 
+    def for_address(self, account: Account, email: str) -> Contact:
+        """Return the row of an address, made on first use. Raise ``ValueError`` where two people would become one."""
+        row, _made = self.get_or_create(account=account, email=email)
+        if row.email != email:
+            raise ValueError("The database takes two addresses for one: give Contact.email a binary collation.")
+        return row
+
     def with_moment(self) -> ContactQuerySet:
         """Annotate the database's time of reading; ``moment_of`` gives it."""
         return self.annotate(moment=DatabaseNow())
 
 
 class Contact(models.Model):
-    """One address in one account. A contact with ``desired_gen == 0`` was never claimed by a member: a stranger."""
+    """One address in one account. One that no member ever ``claimed`` is a stranger."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="contacts", verbose_name=_("account"))
     email = models.CharField(_("address"), max_length=254)
 
-    # The wish
+    # The wish. ``claimed``: a member of the site has this address, or had it.
+    claimed = models.BooleanField(_("claimed"), default=False)
     first_name = models.CharField(_("first name"), max_length=150, blank=True)
     last_name = models.CharField(_("last name"), max_length=150, blank=True)
     profile = models.JSONField(_("profile"), default=dict, blank=True)
-    profile_from = models.CharField(_("profile taken from"), max_length=200, blank=True)
+    profile_from = models.CharField(_("profile taken from"), max_length=200, blank=True, db_index=True)
     desired_gen = models.PositiveBigIntegerField(_("wish number"), default=0)
     wished_at = models.DateTimeField(_("wished at"), null=True, blank=True)
     opt_out_wanted = models.BooleanField(_("opt-out under way"), default=False)

@@ -53,7 +53,14 @@ def _list(number: int, name: str, key: str | None) -> ContactList:
 
 def contact(email: str, wants: Iterable[str] = (), on: Iterable[str] = (), **values: Any) -> Contact:
     """Make a contact that is in sync unless ``values`` say otherwise; ``on`` names lists by key or ``board``."""
-    defaults = {"desired_gen": 1, "applied_gen": 1, "synced_at": ago(30), "seen_at": ago(30), "status": "active"}
+    defaults = {
+        "desired_gen": 1,
+        "applied_gen": 1,
+        "synced_at": ago(30),
+        "seen_at": ago(30),
+        "status": "active",
+        "claimed": True,
+    }
     if "remote_id" not in values and values.get("status", "active"):
         defaults["remote_id"] = str(1000 + Contact.objects.count())
     row = Contact.objects.create(account=account(), email=email, **{**defaults, **values})
@@ -118,7 +125,9 @@ def _well(made: dict[str, ContactList]) -> dict[str, Contact]:
             "una@example.com", ["newsletter"], ["newsletter"], status="unconfirmed", first_name="Una", last_name="Weiß"
         ),
         "on no list": contact("rex@example.com", status="removed", first_name="Rex", last_name="Ortiz"),
-        "stranger": contact("stranger@example.com", [], ["newsletter"], desired_gen=0, applied_gen=0, synced_at=None),
+        "stranger": contact(
+            "stranger@example.com", [], ["newsletter"], desired_gen=0, applied_gen=0, synced_at=None, claimed=False
+        ),
         "script": contact(
             "script@example.com",
             ["free"],

@@ -221,3 +221,26 @@ def test_one_member_whose_rule_fails_does_not_keep_mirror_all_from_the_others() 
     outcomes = list(mirror.mirror_all(adapter()))
     assert [one.error for one in outcomes] == ["ZeroDivisionError", ""]
     assert {one[0] for one in wishes()} == {BOB}
+
+
+def test_the_profile_of_a_member_on_no_list_is_given_up_when_she_is_deleted() -> None:
+    lapsed = Member.objects.create(email=ADA, is_free=False, first_name="Ann")
+    lapsed.delete()
+    Member.objects.create(email=ADA, first_name="Augusta")
+    assert Contact.objects.get().first_name == "Augusta"
+
+
+def test_who_joins_while_mirror_all_runs_is_not_taken_for_gone() -> None:
+    Member.objects.create(email=ADA)
+    running = mirror.mirror_all(adapter())
+    next(running)
+    late = Member.objects.create(email=BOB)
+    list(running)
+    assert (BOB, "free", f"site.member:{late.pk}") in wishes()
+
+
+def test_two_watched_changes_are_judged_from_the_database_and_not_from_memory() -> None:
+    member = Member.objects.prefetch_related("subscriptions").get(pk=Member.objects.create(email=ADA).pk)
+    assert not member.reads_the_letter()
+    Subscription.objects.create(member=member)
+    assert (ADA, "newsletter", f"site.member:{member.pk}") in wishes()

@@ -255,10 +255,10 @@ def test_a_key_that_is_not_bound_cannot_be_left_or_joined(connected: Sandbox) ->
 
 
 def test_leaving_works_for_an_address_that_the_site_does_not_know(connected: Sandbox) -> None:
-    connected.add(BOB, "Newsletter", UNMANAGED)
+    connected.add(BOB, "Newsletter", "Sustainers", UNMANAGED)
     acts.leave_list(BOB, "newsletter")
     run_due()
-    assert connected.lists_of(BOB) == {UNMANAGED}
+    assert connected.lists_of(BOB) == {"Sustainers", UNMANAGED}, "the list she named, and no other"
 
 
 def test_the_database_is_the_last_guard(connected: Sandbox) -> None:
@@ -448,3 +448,54 @@ def test_a_preview_knows_of_an_opt_out_that_nobody_has_read_yet(connected: Sandb
         done = services.reconcile(link, contact(ADA).pk).plan
     assert shown == done
     assert isinstance(shown, Update)
+
+
+def test_an_older_consent_does_not_call_off_an_opt_out(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA, wants_newsletter=True)
+    run_due()
+    before = contact(ADA).synced_at
+    acts.opt_out(contact(ADA))
+    acts.resubscribe(contact(ADA), ["newsletter"], method="a link in a letter", at=before)
+    run_due()
+    assert connected.status_of(ADA) == "Do Not Mail"
+
+
+def test_a_newer_consent_calls_an_opt_out_off_for_the_lists_it_names(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA, wants_newsletter=True)
+    run_due()
+    acts.opt_out(contact(ADA))
+    acts.resubscribe(contact(ADA), ["newsletter"], method="preference page")
+    run_due()
+    assert connected.lists_of(ADA) == {"Newsletter"}
+
+
+def test_a_contact_deleted_under_the_workers_hands_stops_nobody(connected: Sandbox, monkeypatch: Any) -> None:
+    Member.objects.create(email=ADA)
+    Member.objects.create(email=BOB)
+    with services.connect("default") as link:
+        find = link.backend.find
+
+        def vanish(email: str) -> Any:
+            if email == ADA:
+                Contact.objects.filter(email=ADA).delete()
+            return find(email)
+
+        monkeypatch.setattr(link.backend, "find", vanish)
+        results = [services.reconcile(link, pk) for pk in (contact(ADA).pk, contact(BOB).pk)]
+    assert (results[0].plan, results[1].error) == (None, None)
+
+
+def test_an_unexpected_error_in_a_write_counts_as_unclear(connected: Sandbox, monkeypatch: Any) -> None:
+    Member.objects.create(email=ADA)
+    with services.connect("default") as link:
+        create = link.backend.create
+
+        def explode(permit: Any) -> Any:
+            create(permit)
+            raise ZeroDivisionError(ADA)
+
+        monkeypatch.setattr(link.backend, "create", explode)
+        services.reconcile(link, contact(ADA).pk)
+    assert WriteAttempt.objects.get().outcome == Outcome.AMBIGUOUS
+    assert contact(ADA).verify_at is not None
+    assert ADA not in contact(ADA).error_text

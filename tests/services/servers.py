@@ -54,10 +54,12 @@ def free_port() -> int:
 def usual_redis(prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the address and the options of the machine's Redis, under a prefix that is taken away."""
     need_server("Redis", 6379)
-    yield f"redis://{HOST}:6379/15", {"global_keyprefix": prefix}
-    with redis.Redis(HOST, 6379, db=15) as client:
-        for key in client.scan_iter(f"{prefix}*"):
-            client.delete(key)
+    try:
+        yield f"redis://{HOST}:6379/15", {"global_keyprefix": prefix}
+    finally:
+        with redis.Redis(HOST, 6379, db=15) as client:
+            for key in client.scan_iter(f"{prefix}*"):
+                client.delete(key)
 
 
 @contextmanager
@@ -65,11 +67,13 @@ def usual_rabbitmq(queue: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the address of the machine's RabbitMQ; a queue and its exchange are taken away."""
     need_server("RabbitMQ", 5672)
     url = f"amqp://guest:guest@{HOST}:5672//"
-    yield url, {}
-    with Connection(url) as connection:
-        channel = connection.default_channel
-        channel.queue_delete(queue)
-        channel.exchange_delete(queue)
+    try:
+        yield url, {}
+    finally:
+        with Connection(url) as connection:
+            channel = connection.default_channel
+            channel.queue_delete(queue)
+            channel.exchange_delete(queue)
 
 
 # Of one's own

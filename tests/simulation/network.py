@@ -79,6 +79,7 @@ class SimulatedBackend(MemoryBackend):
         answer = world.apply(permit, write)
         world.scheduler.step("after a write")
         if fate == "reset_after":
+            world.unanswered.add(permit.email)
             raise AmbiguousWrite("no answer", code=fate)
         return answer
 

@@ -72,6 +72,7 @@ class World:
     left: dict[tuple[str, str], Left] = field(default_factory=dict)
     left_here: dict[tuple[str, str], datetime] = field(default_factory=dict)
     consents: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    unanswered: set[str] = field(default_factory=set)
     touched: dict[str, datetime] = field(default_factory=dict)
     last_read: dict[str, tuple[datetime, RemoteContact | None]] = field(default_factory=dict)
 
@@ -156,6 +157,7 @@ class World:
 
     def land(self, permit: Permit, write: Callable[[], Any]) -> None:
         """A write arrives that its sender has given up."""
+        self.unanswered.add(permit.email)
         self.scheduler.log(f"late {permit.verb} {permit.email}: {sorted(permit.lists)}")
         self.count("late")
         if quietly(write) is None and permit.verb is Verb.OPT_OUT:
@@ -277,5 +279,5 @@ class World:
             return True
         recorded = ListOptOut.objects.filter(contact=row, list__remote_id=list_id).exists()
         happened = (row.email, list_id) in self.left or (row.email, list_id) in self.left_here
-        doubt = WriteAttempt.objects.filter(contact=row).exclude(outcome="ok").exists()
+        doubt = row.email in self.unanswered
         return recorded and (happened or doubt)
