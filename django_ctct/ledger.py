@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, F, Max, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Greatest
 
 from . import outbox, planning
@@ -51,7 +51,7 @@ __all__ = ["LeaseLost", "Local", "absorb", "confirm", "learn", "load", "pause", 
 #: A write of unknown outcome may still land this long after it was sent.
 IN_FLIGHT = outbox.VERIFY_AFTER
 #: A consent that a write of unknown outcome rests on may be used again only after this.
-QUARANTINE = timedelta(minutes=15)
+QUARANTINE = timedelta(minutes=10)
 _UNKNOWN = (Outcome.OPEN.value, Outcome.AMBIGUOUS.value)
 #: A permit is given only with this much of the lease left, so that the write ends within it.
 LEAST_LEASE = timedelta(seconds=30)
@@ -140,11 +140,16 @@ def _opt_outs(contact: Contact) -> OptOuts:
 
 def _consents(contact: Contact, bound: Mapping[str | None, str], now: datetime) -> dict[str, Consented]:
     """Return the latest consent for each list. One that a write of unknown outcome rests on is not usable yet."""
-    unclear = (*_UNKNOWN, Outcome.VERIFIED.value)
-    resting = WriteAttempt.objects.filter(contact=contact, outcome__in=unclear, at__gte=now - QUARANTINE)
-    busy = set(resting.filter(consent__isnull=False).values_list("consent", flat=True))
+    busy = set(_resting(contact, now).values_list("consent", flat=True))
     given = Consent.objects.filter(contact=contact, at__lte=now).order_by("at", "pk").values_list("pk", "key", "at")
     return {bound[key]: Consented(pk, at, pk not in busy) for pk, key, at in given if key in bound}
+
+
+def _resting(contact: Contact, now: datetime) -> QuerySet[WriteAttempt]:
+    """Return the unclear writes of late that rest on a consent."""
+    unclear = (*_UNKNOWN, Outcome.VERIFIED.value)
+    recent = WriteAttempt.objects.filter(contact=contact, outcome__in=unclear, at__gte=now - QUARANTINE)
+    return recent.filter(consent__isnull=False)
 
 
 def absorb(claim: Claim, local: Local, existing: RemoteContact | None) -> Local:
@@ -339,9 +344,10 @@ def settle(attempt: Permit, outcome: Outcome, *, code: str = "") -> None:
 
 
 def _wait_for_consents(local: Local) -> None:
-    """Look again when a consent that an unclear write rests on may be used: until then her wish was withheld."""
-    if any(not one.usable for one in local.consents.values()):
-        again = DatabaseNow() + QUARANTINE
+    """Look again when a consent that an unclear write rests on may be used: until then her wish is withheld."""
+    last = _resting(local.contact, local.now).aggregate(last=Max("at"))["last"]
+    if last is not None:
+        again = Value(last + QUARANTINE)
         Contact.objects.filter(pk=local.contact.pk).update(
             due_at=Coalesce(F("due_at"), again), verify_at=Greatest(Coalesce(F("verify_at"), again), again)
         )

@@ -279,5 +279,7 @@ class World:
             return True
         recorded = ListOptOut.objects.filter(contact=row, list__remote_id=list_id).exists()
         happened = (row.email, list_id) in self.left or (row.email, list_id) in self.left_here
-        doubt = row.email in self.unanswered
+        # An unclear write and someone's act over there together cannot be told from her leaving (R5).
+        unclear = WriteAttempt.objects.filter(contact=row).exclude(outcome="ok").exists()
+        doubt = row.email in self.unanswered or (unclear and row.email in self.touched)
         return recorded and (happened or doubt)
