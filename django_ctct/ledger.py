@@ -123,11 +123,20 @@ def _base(contact: Contact) -> Base:
 def _unclear(contact: Contact) -> Iterator[Unclear]:
     """Yield the writes of unknown outcome.
 
-    A journal row leaves them when a reading is recorded that is later than it could land, never before.
+    A journal row leaves them when a reading is recorded that is later than it could land, never before. What a
+    later write of known outcome took off again is not expected any more.
     """
-    rows = WriteAttempt.objects.filter(contact=contact, outcome__in=_UNKNOWN)
-    for before, after, observed in rows.values_list("lists_before", "lists_after", "observed_updated_at"):
-        yield Unclear(frozenset(before), frozenset(after), observed)
+    writes = WriteAttempt.objects.filter(contact=contact).order_by("at")
+    rows = list(writes.filter(outcome__in=_UNKNOWN))
+    if not rows:
+        return
+    known = list(writes.filter(outcome=Outcome.OK.value, at__gt=rows[0].at).values_list("at", "lists_after"))
+    for row in rows:
+        expected = set(row.lists_after)
+        for at, after in known:
+            expected &= set(after) if at > row.at else expected
+        kept = expected | (set(row.lists_after) & set(row.lists_before))
+        yield Unclear(frozenset(row.lists_before), frozenset(kept), row.observed_updated_at)
 
 
 def _opt_outs(contact: Contact) -> OptOuts:
@@ -353,14 +362,23 @@ def _wait_for_consents(local: Local) -> None:
         )
 
 
-def confirm(claim: Claim, local: Local, written: Permit | None, after: RemoteContact | None, refusal: str) -> bool:
+def confirm(
+    claim: Claim,
+    local: Local,
+    written: Permit | None,
+    after: RemoteContact | None,
+    *,
+    refusal: str = "",
+    withheld: frozenset[str] = frozenset(),
+) -> bool:
     """Record that the wish is confirmed: outcome, base and queue in one transaction.
 
-    Return False when the claim was lost meanwhile; then the write counts as ambiguous.
+    ``withheld`` are the wished lists that she may not be on. Return False when the claim was lost meanwhile;
+    then the write counts as ambiguous.
     """
     with transaction.atomic():
         ours = outbox.done(claim, refusal=refusal)
-        if ours and refusal:
+        if ours and any(one in local.consents and not local.consents[one].usable for one in withheld):
             _wait_for_consents(local)
         if written is None:
             return ours

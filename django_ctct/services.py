@@ -133,7 +133,7 @@ def _work(link: Link, claim: Claim) -> Plan:
     written, after = None, None
     if isinstance(plan, (Create, Update, OptOut)):
         written, after = _write(link, claim, local, existing, plan)
-    if not ledger.confirm(claim, local, written, after, _refusal(plan)):
+    if not ledger.confirm(claim, local, written, after, refusal=_refusal(plan), withheld=plan.withheld):
         raise LeaseLost
     return plan
 

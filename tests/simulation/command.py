@@ -13,31 +13,36 @@ from typing import Any
 #: Each wrong design of ``mutants``, and the first seed that found it when that was last counted.
 NEEDED = {
     "clear_before_work": 0,
-    "dirty_boolean": 10,
+    "dirty_boolean": 53,
     "no_sweep": 0,
-    "no_verify": 19,
-    "timeout_is_success": 2,
-    "too_many_is_final": 2,
+    "no_verify": 26,
+    "timeout_is_success": 1,
+    "too_many_is_final": 1,
     "unmanaged_wiped": 1,
     "no_guard": 1,
     "guard_on_our_state_only": 0,
-    "consent_without_time": 5,
-    "consent_for_all_lists": 4,
+    "consent_without_time": 3,
+    "consent_for_all_lists": 1,
     "always_her_own_act": 0,
-    "no_merge": 3,
-    "no_journal": 68,
-    "leaving_is_forgotten": 5,
-    "no_lease_and_no_verify": 7,
+    "no_merge": 1,
+    "no_journal": 43,
+    "leaving_is_forgotten": 2,
+    "no_lease_and_no_verify": 3,
     "lease_without_end": 0,
     "payload_in_the_message": 0,
     "cached_read": 0,
-    "zombie_says_done": 19,
+    "zombie_says_done": 26,
     "gives_up": 9,
     "opt_out_by_rule": 0,
+    "permit_on_an_old_wish": 331,
+    "opt_out_lowered": 165,
 }
 
 #: Designs that so few seeds find are looked for in every test run, the others in ``.ci/run``.
-SOON = 8
+SOON = 5
+
+#: Designs rarer than this are hunted by name only.
+RARE = 100
 
 #: A planted design stays as long as the process.
 _planted: list[Any] = []
@@ -86,7 +91,7 @@ def report(options: argparse.Namespace, seeds: list[int]) -> int:
 
 def hunt(options: argparse.Namespace) -> int:
     """Look for the first seed that finds each wrong design. Exit code 1 when one is not found."""
-    chosen = [options.mutant] if options.mutant else list(NEEDED)
+    chosen = [options.mutant] if options.mutant else [name for name, needed in NEEDED.items() if needed <= RARE]
     survivors = 0
     with get_context("spawn").Pool(options.jobs, prepare, ("",)) as pool:
         ranges = [(name, options.first, options.seeds) for name in chosen]

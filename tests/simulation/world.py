@@ -255,7 +255,7 @@ class World:
         wished = self._wished(row.email)
         if remote is not None and remote.opt_out is not None:
             return
-        if surplus := (on & self.managed) - wished:
+        if row.claimed and (surplus := (on & self.managed) - wished):
             raise Violation(f"{row.email} is still on {sorted(surplus)}")
         for one in sorted(wished - on):
             if not self._may_lack(row, one):
