@@ -32,7 +32,7 @@ NEEDED = {
     "payload_in_the_message": 0,
     "cached_read": 0,
     "zombie_says_done": 26,
-    "gives_up": 9,
+    "gives_up": 51,
     "opt_out_by_rule": 0,
     "permit_on_an_old_wish": 331,
     "opt_out_lowered": 165,
