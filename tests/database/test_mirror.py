@@ -244,3 +244,11 @@ def test_two_watched_changes_are_judged_from_the_database_and_not_from_memory() 
     assert not member.reads_the_letter()
     Subscription.objects.create(member=member)
     assert (ADA, "newsletter", f"site.member:{member.pk}") in wishes()
+
+
+def test_a_rule_that_fails_on_the_fresh_row_does_not_keep_mirror_all_from_the_others() -> None:
+    Member.objects.bulk_create([Member(email=ADA), Member(email=BOB)])
+    running = mirror.mirror_all(adapter())
+    next(running)
+    Member.objects.filter(email=BOB).update(first_name="explode")
+    assert [one.error for one in running] == ["ZeroDivisionError"]

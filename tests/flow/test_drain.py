@@ -499,3 +499,86 @@ def test_an_unexpected_error_in_a_write_counts_as_unclear(connected: Sandbox, mo
     assert WriteAttempt.objects.get().outcome == Outcome.AMBIGUOUS
     assert contact(ADA).verify_at is not None
     assert ADA not in contact(ADA).error_text
+
+
+def test_a_wish_that_comes_while_the_contact_is_read_is_not_overtaken(connected: Sandbox, monkeypatch: Any) -> None:
+    member = Member.objects.create(email=ADA)
+    with services.connect("default") as link:
+        find = link.backend.find
+
+        def meanwhile(email: str) -> Any:
+            member.is_free, member.is_sustainer = False, True
+            member.save()
+            return find(email)
+
+        monkeypatch.setattr(link.backend, "find", meanwhile)
+        result = services.reconcile(link, contact(ADA).pk)
+    assert getattr(result.error, "code", "") == "newer_wish"
+    assert (connected.writes(), contact(ADA).attempts) == ([], 0)
+    make_due()
+    run_due()
+    assert connected.lists_of(ADA) == {"Sustainers"}
+
+
+def test_no_write_rests_on_an_old_reading(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    claim = outbox.claim(contact(ADA).pk)
+    assert claim is not None
+    local = ledger.absorb(claim, ledger.load(claim.contact_id), None)
+    Contact.objects.update(seen_at=local.now - timedelta(seconds=10))
+    with pytest.raises(services.RemoteConflict, match="too old"):
+        ledger.permit(claim, local, None, services.Create(frozenset({"1"})))
+
+
+def test_a_return_whose_write_was_unclear_is_tried_again_after_its_quarantine(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    run_due()
+    connected.act(ADA, "unsubscribe")
+    acts.resubscribe(contact(ADA), ["free"], method="preference page")
+    connected.fault("PUT */contacts/*", "status", status=500, body="Error 500: sorry")
+    run_due()
+    make_due()
+    run_due()
+    waiting = contact(ADA)
+    assert (waiting.status, waiting.refusal) == ("do_not_mail", "opted_out")
+    assert waiting.due_at - waiting.synced_at > timedelta(minutes=8)
+    WriteAttempt.objects.update(at=waiting.synced_at - timedelta(minutes=11))
+    make_due()
+    run_due()
+    assert connected.lists_of(ADA) == {"Free members"}
+
+
+def test_what_a_later_write_took_off_is_not_expected_of_an_unclear_one(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    row, now = contact(ADA), outbox.DatabaseNow()
+    plain = {"contact": row, "verb": "update", "gen": 1, "adds": True, "source": "site", "observed_status": "active"}
+    WriteAttempt.objects.create(at=now, lists_after=["1", "2"], outcome="ambiguous", **plain)
+    WriteAttempt.objects.create(at=now + timedelta(seconds=5), lists_after=["2"], outcome="ok", **plain)
+    assert [one.after for one in ledger.load(row.pk).base.unclear] == [{"2"}]
+
+
+def test_a_confirmation_without_a_claim_confirms_nothing(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    claim = outbox.claim(contact(ADA).pk)
+    assert claim is not None
+    local = ledger.load(claim.contact_id)
+    Contact.objects.update(lease_token=None, lease_until=None)
+    assert not ledger.confirm(claim, local, None, None)
+    assert contact(ADA).state == SyncState.PENDING
+
+
+def test_when_the_server_says_that_the_day_is_used_up_nobody_calls_till_midnight(connected: Sandbox) -> None:
+    connected.switch(rate_limit=True, calls_per_day=1, calls_per_second=100)
+    Member.objects.create(email=ADA)
+    Member.objects.create(email=BOB)
+    run_due()
+    assert Account.objects.get().pause_reason == "the day's calls are used up"
+    assert contact(BOB).attempts == 0
+
+
+def test_a_drain_rests_when_too_many_others_wait_for_the_next_call(connected: Sandbox) -> None:
+    Member.objects.create(email=ADA)
+    Quota.objects.update(next_slot=outbox.DatabaseNow() + timedelta(seconds=30))
+    outcome = drain.drain("default", seconds=0.3)
+    assert (outcome.failed, contact(ADA).attempts, contact(ADA).error_code) == (1, 0, "busy")
+    assert Account.objects.get().paused_until is None
