@@ -355,11 +355,10 @@ def settle(attempt: Permit, outcome: Outcome, *, code: str = "") -> None:
 def _wait_for_consents(local: Local) -> None:
     """Look again when a consent that an unclear write rests on may be used: until then her wish is withheld."""
     last = _resting(local.contact, local.now).aggregate(last=Max("at"))["last"]
-    if last is not None:
-        again = Value(last + QUARANTINE)
-        Contact.objects.filter(pk=local.contact.pk).update(
-            due_at=Coalesce(F("due_at"), again), verify_at=Greatest(Coalesce(F("verify_at"), again), again)
-        )
+    again = Value(last + QUARANTINE)
+    Contact.objects.filter(pk=local.contact.pk).update(
+        due_at=Coalesce(F("due_at"), again), verify_at=Greatest(Coalesce(F("verify_at"), again), again)
+    )
 
 
 def confirm(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db import IntegrityError
+from django.dispatch import Signal
 from django.utils.module_loading import import_string
 
 from . import conf, ledger, outbox, planning, signals
@@ -217,9 +218,7 @@ def _failed(link: Link, claim: Claim, error: CtctError) -> Result:
     outbox.fail(claim, failure)
     _slow_down(link, error)
     logger.warning("contact %s: %s (%s)", claim.contact_id, failure.code, failure.hold or "tried again later")
-    contact = Contact.objects.filter(pk=claim.contact_id).first()
-    if contact is not None:
-        signals.contact_failed.send_robust(Contact, contact=contact, error=error)
+    _tell(signals.contact_failed, claim.contact_id, error=error)
     return Result(claim.contact_id, error=error)
 
 
@@ -276,16 +275,18 @@ def _slow_down(link: Link, error: CtctError) -> None:
 
 
 def _announce(contact_id: int, plan: Plan) -> None:
+    _tell(signals.contact_refused if isinstance(plan, Refuse) else signals.contact_synced, contact_id, plan=plan)
+
+
+def _tell(signal: Signal, contact_id: int, **news: object) -> None:
+    """Send a signal about a contact as it now stands, unless it was deleted meanwhile."""
     contact = Contact.objects.filter(pk=contact_id).first()
-    if contact is None:
-        return
-    signal = signals.contact_refused if isinstance(plan, Refuse) else signals.contact_synced
-    signal.send_robust(Contact, contact=contact, plan=plan)
+    if contact is not None:
+        signal.send_robust(Contact, contact=contact, **news)
 
 
 def _announce_opt_out(before: Contact, existing: RemoteContact | None) -> None:
     """Tell the site of an opt-out that was made at Constant Contact and is new to us."""
     seen = existing is not None and existing.status is ContactStatus.DO_NOT_MAIL
     if seen and before.status != ContactStatus.DO_NOT_MAIL and not before.opt_out_wanted:
-        contact = Contact.objects.get(pk=before.pk)
-        signals.contact_opted_out.send_robust(Contact, contact=contact, source=OptOutSource.REMOTE)
+        _tell(signals.contact_opted_out, before.pk, source=OptOutSource.REMOTE)

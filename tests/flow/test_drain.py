@@ -582,3 +582,17 @@ def test_a_drain_rests_when_too_many_others_wait_for_the_next_call(connected: Sa
     outcome = drain.drain("default", seconds=0.3)
     assert (outcome.failed, contact(ADA).attempts, contact(ADA).error_code) == (1, 0, "busy")
     assert Account.objects.get().paused_until is None
+
+
+def test_a_failure_of_a_contact_that_was_deleted_meanwhile_is_told_to_nobody(
+    connected: Sandbox, monkeypatch: Any
+) -> None:
+    Member.objects.create(email=ADA)
+    with services.connect("default") as link:
+
+        def vanish(email: str) -> Any:
+            Contact.objects.filter(email=ADA).delete()
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(link.backend, "find", vanish)
+        assert services.reconcile(link, contact(ADA).pk).error is not None
