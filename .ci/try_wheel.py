@@ -55,7 +55,7 @@ def main(wheel: Path) -> None:
         python = _environment(place / "venv", wheel)
         (place / "settings.py").write_text(SETTINGS, encoding="utf-8")
         _check_files(place, python)
-        for words in (["check"], ["makemigrations", "--check", "--dry-run"], ["migrate", "-v0"], ["ctct_status"]):
+        for words in (["check"], ["makemigrations", "--check", "--dry-run"], ["migrate", "-v0"], ["ctct_purge"]):
             _run(place, python, "-m", "django", *words)
         _check_sandbox(place, python)
 

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 
 from . import outbox
-from .models import Account, Contact, ContactList, DatabaseNow, Hold, Membership
+from .models import Account, Contact, ContactList, DatabaseNow, Hold, Membership, Refusal
 from .services import Link
 from .types import Priority, RemoteList
 
@@ -21,9 +21,11 @@ def read_lists(link: Link) -> list[ContactList]:
     """Read all lists of the account into the tables. A list that vanished is kept and marked as missing."""
     found = list(link.backend.lists())
     with transaction.atomic():
+        back = _missing(link.account)
         rows = [_keep(link.account, one) for one in found]
         gone = ContactList.objects.filter(account=link.account).exclude(pk__in=[row.pk for row in rows])
         gone.update(missing_since=Coalesce(F("missing_since"), DatabaseNow()))
+        _tell_whom_it_concerns(link.account, back)
         _credentials_work(link.account)
     return rows
 
@@ -77,6 +79,21 @@ def _mark_wanting(account: Account, key: str | None) -> None:
     wanting = Contact.objects.filter(account=account, memberships__key=key)
     outbox.mark(set(wanting.values_list("pk", flat=True)), Priority.ADD)
     outbox.wake(account.alias)
+
+
+def _missing(account: Account) -> set[str]:
+    """Return the keys whose lists are gone at Constant Contact."""
+    gone = ContactList.objects.filter(account=account, key__isnull=False, missing_since__isnull=False)
+    return {key for key in gone.values_list("key", flat=True) if key}
+
+
+def _tell_whom_it_concerns(account: Account, before: set[str]) -> None:
+    """Say of nobody that she is in sync whose list is gone; look again at those whose list is back."""
+    now = _missing(account)
+    waiting = Contact.objects.filter(account=account, memberships__key__in=now - before, refusal="")
+    Contact.objects.filter(pk__in=set(waiting.values_list("pk", flat=True))).update(refusal=Refusal.MISSING)
+    for key in before - now:
+        _mark_wanting(account, key)
 
 
 def _credentials_work(account: Account) -> None:

@@ -1,7 +1,7 @@
 """System checks: what is wrong is said at start-up, in one sentence, with what to do.
 
-They read settings and adapters; only the check of the database's guard opens a connection, and Django runs it
-where it runs such checks: on ``migrate`` and ``check --database``.
+They read settings and adapters; only the checks of the database's guard and of the accounts open a connection,
+and Django runs them where it runs such checks: on ``migrate`` and ``check --database``.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
-from django.db import connections
+from django.db import DatabaseError, connections, router
 from django.utils.module_loading import import_string
 
-from . import adapters, conf, tasks
+from . import adapters, conf, environment, tasks, tokens
 from .backends.base import BaseBackend
-from .exceptions import ConfigurationError
-from .models import WriteAttempt
+from .exceptions import ConfigurationError, CopyDetected
+from .models import Account, WriteAttempt
 
 __all__ = ["register"]
 
@@ -29,6 +29,8 @@ def register() -> None:
     checks.register(check_settings, "django_ctct")
     checks.register(check_broker, "django_ctct")
     checks.register(check_guard, checks.Tags.database)
+    checks.register(check_accounts, checks.Tags.database)
+    checks.register(check_environment, "django_ctct", deploy=True)
 
 
 def check_settings(**_: Any) -> list[checks.CheckMessage]:
@@ -63,6 +65,8 @@ def _backend(alias: str) -> Iterator[checks.CheckMessage]:
     entry = conf.account(alias)
     try:
         import_string(entry.backend)(entry.options).close()
+        if tokens.uses_consent(entry):
+            tokens.oauth_client(entry).close()
     except ImportError as error:
         yield checks.Error(f"CTCT['ACCOUNTS'][{alias!r}]['BACKEND'] cannot be imported: {error}", id="django_ctct.E002")
     except ConfigurationError as error:
@@ -143,6 +147,46 @@ def _broker(found: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
             hint="Put django_ctct.schedule.BEAT_SCHEDULE into CELERY_BEAT_SCHEDULE, or let cron run ctct_drain "
             "and silence this check.",
             id="django_ctct.W014",
+        )
+
+
+def check_environment(**_: Any) -> list[checks.CheckMessage]:
+    """Ask for a name of the place, without which some copies of the database cannot be told. For deployments."""
+    try:
+        named = bool(conf.read().environment)
+    except ConfigurationError:
+        return []
+    if named:
+        return []
+    return [
+        checks.Warning(
+            "CTCT['ENVIRONMENT'] is not set: a copy of the database under the same address is taken for the live one.",
+            hint="Name the place, like 'production', in the settings of that place alone.",
+            id="django_ctct.W020",
+        )
+    ]
+
+
+def check_accounts(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Tell of accounts that only a person can put right: a copy of the database, a key that is gone."""
+    home = router.db_for_write(Account)
+    if home not in (databases or ()) or Account._meta.db_table not in connections[home].introspection.table_names():
+        return []
+    try:
+        rows = [row for row in Account.objects.all() if row.alias in conf.read().accounts]
+        return [message for row in rows for message in _account(row)]
+    except (ConfigurationError, DatabaseError):
+        return []  # check_settings says the one; not migrated yet is the other
+
+
+def _account(row: Account) -> Iterator[checks.CheckMessage]:
+    if environment.is_copy(row):
+        yield checks.Warning(str(CopyDetected(row.alias)), id="django_ctct.W021")
+    if tokens.unreadable(row):
+        yield checks.Warning(
+            f"The stored tokens of the account {row.alias!r} cannot be read with any of the site's keys.",
+            hint="Put the old key back, behind the newest one in CTCT['SECRET_KEYS'], or connect the account again.",
+            id="django_ctct.W022",
         )
 
 

@@ -6,6 +6,8 @@ package touches ``settings.CTCT``. It may import exceptions only.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ __all__ = ["KICKS", "AccountSettings", "Settings", "account", "nearest", "read"]
 
 DEFAULT_ACCOUNT = "default"
 KICKS = ("thread", "inline", "off")
+_KEYS = ("ACCOUNTS", "ADAPTERS", "ENVIRONMENT", "KICK", "QUEUE", "SECRET_KEYS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,15 @@ class Settings:
 
     ``kick`` says how a committed change wakes a worker: ``thread`` (default: published off the request's path),
     ``inline`` (published by the committing thread; for scripts), ``off`` (only the sweep and ``ctct_drain``).
+    ``environment`` names the place where the site runs, ``secret_keys`` seal its tokens, the newest first.
     """
 
     accounts: Mapping[str, AccountSettings]
     adapters: tuple[str, ...] = ()
     kick: str = "thread"
     queue: str | None = None
+    environment: str = ""
+    secret_keys: tuple[str, ...] = field(default=(), repr=False)
 
 
 def read() -> Settings:
@@ -74,12 +80,14 @@ def _read() -> Settings:
     raw = getattr(settings, "CTCT", None)
     if raw is None:
         raise ConfigurationError("settings.CTCT is missing. It needs at least {'ACCOUNTS': {'default': {…}}}.")
-    table = _dict(raw, "CTCT", known=("ACCOUNTS", "ADAPTERS", "KICK", "QUEUE"))
+    table = _dict(raw, "CTCT", known=_KEYS)
     return Settings(
         accounts=_accounts(table.get("ACCOUNTS")),
         adapters=_adapters(table.get("ADAPTERS", ())),
         kick=_kick(table.get("KICK", "thread")),
         queue=_queue(table.get("QUEUE")),
+        environment=_environment(table.get("ENVIRONMENT", "")),
+        secret_keys=_secret_keys(table.get("SECRET_KEYS", ())),
     )
 
 
@@ -146,6 +154,30 @@ def _queue(raw: object) -> str | None:
     if raw is not None and (not isinstance(raw, str) or not raw):
         raise ConfigurationError("CTCT['QUEUE'] must be the name of a Celery queue, or None for the site's default.")
     return raw
+
+
+def _environment(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise ConfigurationError("CTCT['ENVIRONMENT'] must be a name, like 'production' or 'staging'.")
+    return raw
+
+
+def _secret_keys(raw: object) -> tuple[str, ...]:
+    """Check the keys. The text names a key by its place and shows none of it."""
+    if isinstance(raw, str) or not isinstance(raw, Iterable):
+        raise ConfigurationError("CTCT['SECRET_KEYS'] must be a list of keys, the newest first.")
+    keys = tuple(raw)
+    for place, key in enumerate(keys):
+        if not _is_secret_key(key):
+            raise ConfigurationError(f"CTCT['SECRET_KEYS'][{place}] is not a key. Make one with ctct_keys --new.")
+    return keys
+
+
+def _is_secret_key(key: object) -> bool:
+    try:
+        return isinstance(key, str) and len(base64.b64decode(key, altchars=b"-_", validate=True)) == 32
+    except (binascii.Error, ValueError):
+        return False
 
 
 def _forget(*, setting: str, **_: object) -> None:

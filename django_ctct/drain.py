@@ -1,7 +1,8 @@
 """Reconcile all that is due in one account, the most urgent first, within a time budget.
 
 The same code runs in a Celery worker and under ``manage.py ctct_drain``; any number of drains may run side by
-side. It may import services, outbox, models and exceptions.
+side. Where the account's news is old (a first start, a restored backup, a site without beat) it is read first.
+It may import pull, services, ledger, outbox, models and exceptions.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from . import outbox
-from .exceptions import AuthenticationFailed, QuotaExhausted, RateLimited
+from .exceptions import AuthenticationFailed, CopyDetected, QuotaExhausted, RateLimited
+from .ledger import is_behind
 from .models import Account, DatabaseNow
-from .services import Link, Result, connect, reconcile
+from .pull import catch_up
+from .services import Link, Result, connect, reconcile, waits_for_move
 from .types import Priority
 
 __all__ = ["Drained", "drain"]
@@ -40,35 +43,59 @@ def drain(alias: str, *, seconds: float = 50.0, watch: Callable[[Result], None] 
     """Reconcile due contacts until none is left or ``seconds`` have passed. ``watch`` sees each result."""
     deadline = time.monotonic() + seconds
     outcome = Drained()
-    with connect(alias) as link:
-        for result in _results(link, deadline, outcome):
-            outcome.done += result.plan is not None
-            outcome.failed += result.error is not None
-            if watch is not None:
-                watch(result)
+    try:
+        with connect(alias) as link:
+            if link.tokens is not None:
+                link.tokens.keep_alive()
+            if waits_for_move(link.account, type(link.backend)):
+                outcome.paused = "its lists have ids of another API: run ctct_move"
+                return outcome
+            upto = _allowed(link, deadline, outcome)
+            for result in _results(link, deadline, outcome, upto):
+                outcome.done += result.plan is not None
+                outcome.failed += result.error is not None
+                if watch is not None:
+                    watch(result)
+    except CopyDetected:
+        outcome.paused = "this database looks like a copy of the live one"
     return outcome
 
 
-def _results(link: Link, deadline: float, outcome: Drained) -> Iterator[Result]:
+def _allowed(link: Link, deadline: float, outcome: Drained) -> Priority:
+    """Read the account's news where it is old, and say how far down the queue may be worked off now."""
+    account, goes_on = Account.objects.afresh(link.account.pk), False
+    if is_behind(account):
+        pulled = catch_up(link, seconds=max(0.0, deadline - time.monotonic()))
+        goes_on = not pulled.finished and pulled.error is None  # more to walk: the next drain does it
+        account = Account.objects.afresh(link.account.pk)
+    if account.approved_at is None:
+        outcome.paused = "" if goes_on else "nothing is sent before the plan is approved"
+        return Priority.OPT_OUT
+    if is_behind(account):
+        outcome.paused = "" if goes_on else "the account's news could not be read, so nobody is added"
+        return Priority.REMOVAL
+    return Priority.RESYNC
+
+
+def _results(link: Link, deadline: float, outcome: Drained, upto: Priority) -> Iterator[Result]:
     """Yield the result of each due contact. When the day's calls run low, only urgent ones go on."""
-    upto = Priority.RESYNC
     while time.monotonic() < deadline:
         if pause := _pause(link):
             outcome.paused = pause
             return
         batch = outbox.due(link.account.pk, limit=BATCH, upto=upto)
-        spent = busy = False
+        error = None
         for result in _batch(link, batch, deadline):
             yield result
-            spent = isinstance(result.error, QuotaExhausted)
+            error = result.error
+        spent = isinstance(error, QuotaExhausted)
         if spent:
             outcome.paused = "the calls of this day are used up"
-            busy = getattr(result.error, "code", "") == "busy"
-        if busy:
-            time.sleep(min(BUSY_REST, max(0.0, deadline - time.monotonic())))
         if not batch or (spent and upto <= Priority.REMOVAL):
             return
         upto = Priority.REMOVAL if spent else upto
+        if isinstance(error, RateLimited) and error.code == "busy":
+            time.sleep(min(BUSY_REST, max(0.0, deadline - time.monotonic())))
 
 
 def _batch(link: Link, contact_ids: list[int], deadline: float) -> Iterator[Result]:

@@ -14,7 +14,8 @@
     │       ├── AuthenticationFailed holds the whole account
     │       ├── RequestRejected      the server refused this request
     │       └── MalformedResponse    the answer is not one that the protocol allows
-    └── ListNotBound                 a key has no list at Constant Contact yet
+    ├── ListNotBound                 a key has no list at Constant Contact yet
+    └── CopyDetected                 the database was connected in another place: nothing is sent
     ConfigurationError               the settings are wrong (an ``ImproperlyConfigured``)
 
 Texts are for staff and logs: they name a method, a path *template*, a status and a reason, and never an
@@ -31,6 +32,7 @@ __all__ = [
     "AmbiguousWrite",
     "AuthenticationFailed",
     "ConfigurationError",
+    "CopyDetected",
     "CtctError",
     "ListNotBound",
     "MalformedResponse",
@@ -106,7 +108,14 @@ class QuotaExhausted(TransientError):
 
 
 class RemoteConflict(TransientError):
-    """The contact is not as we last saw it (409, 412, or gone): read it again."""
+    """The contact is not as we last saw it (409, 412, or gone): read it again.
+
+    ``remote_id`` is who has the address already, where the server says so; no text holds it.
+    """
+
+    def __init__(self, reason: str, *, remote_id: str = "", **where: object) -> None:
+        self.remote_id = remote_id
+        super().__init__(reason, **where)  # type: ignore[arg-type]  # passed through as given
 
 
 class AmbiguousWrite(RemoteError):
@@ -136,6 +145,17 @@ class ListNotBound(CtctError):
         self.keys = keys
         names = ", ".join(sorted(keys))
         super().__init__(f"No list at Constant Contact is bound to: {names}. Bind it with ctct_lists or in the admin.")
+
+
+class CopyDetected(CtctError):
+    """The database looks like a copy of the live one. Nothing is read, written or renewed until a person confirms."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(
+            f"The account {alias!r} was connected in another place: this database looks like a copy of the live one, "
+            "so nothing is sent. If this is the live site now, confirm it on the account's page in the admin or with "
+            "ctct_connect --adopt."
+        )
 
 
 class ConfigurationError(ImproperlyConfigured):

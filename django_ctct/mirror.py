@@ -1,19 +1,20 @@
 """The local half: what the site wants of its members, written as rows, in the site's own transaction.
 
 A mirror writes the difference between the wish and the rows, marks what changed, and knows no wire. Saving a
-member whose wish is as before writes nothing. It may import adapters, models, outbox and types only.
+member whose wish is as before writes nothing. It may import adapters, models, addresses, outbox and types only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
-from . import outbox
+from . import addresses, outbox
 from .adapters import MemberAdapter
 from .models import Account, Contact, Membership
 from .types import DesiredContact, Priority
@@ -210,11 +211,17 @@ def _profile_differs(contact: Contact, wish: _Wish) -> bool:
 
 
 def _write(wish: _Wish, contact: Contact | None, rows: list[Membership]) -> frozenset[int]:
+    left = _left(wish, contact, rows)
+    renamed = contact is None and _renamed(wish, left)
+    if renamed:
+        contact, rows = left[0], _rows(wish)
     change = _difference(wish, contact, rows)
     lost = {row.contact_id for row in change.gone}
     Membership.objects.filter(pk__in=[row.pk for row in change.gone]).delete()
     _give_up_profiles(wish, contact)
-    gained = _gain(wish, contact, change)
+    gained = _gain(wish, contact, change, () if renamed else left)
+    if renamed:
+        lost.add(left[0].pk)  # as urgent as leaving: mail still goes to the old address
     outbox.mark(lost, Priority.REMOVAL)
     outbox.mark(gained - lost, Priority.ADD)
     if lost or gained:
@@ -222,12 +229,48 @@ def _write(wish: _Wish, contact: Contact | None, rows: list[Membership]) -> froz
     return frozenset(lost | gained)
 
 
-def _gain(wish: _Wish, contact: Contact | None, change: _Difference) -> set[int]:
-    if not (change.new_keys or change.profile or change.claim):
+def _left(wish: _Wish, contact: Contact | None, rows: Iterable[Membership]) -> list[Contact]:
+    """Return the contacts that a member with an address had until now under other ones: one, or none."""
+    email = wish.desired.email
+    if not email or (contact is not None and contact.profile_from == wish.member_key):
+        return []
+    hers = Q(pk__in={row.contact_id for row in rows}) | Q(profile_from=wish.member_key)
+    found = Contact.objects.filter(hers, account__alias=wish.alias).order_by("pk")
+    return [one for one in found if one.email != email]
+
+
+def _renamed(wish: _Wish, left: Sequence[Contact]) -> bool:
+    """Give the one contact that she had, and that is hers alone, her new address.
+
+    Not where it has opted out: that stays with the old address, and counts for the new one too. Nor where nobody
+    knows yet whose it is over there.
+    """
+    if len(left) != 1:
+        return False
+    held = Contact.objects.select_for_update().get(pk=left[0].pk)
+    alone = held.claimed and held.profile_from == wish.member_key and not _others(held, wish).exists()
+    if held.email != left[0].email or not alone or addresses.is_opted_out(held) or not addresses.is_known(held):
+        return False
+    if not _is_free(wish, held) or not addresses.rename(held, wish.desired.email):
+        return False
+    left[0].email = held.email
+    return True
+
+
+def _others(contact: Contact, wish: _Wish) -> QuerySet[Membership]:
+    return Membership.objects.filter(contact=contact).exclude(member_key=wish.member_key)
+
+
+def _is_free(wish: _Wish, contact: Contact) -> bool:
+    """Say whether her new address is not one that another contact is about to give up."""
+    moved = Contact.objects.renamed_from(contact.account_id, wish.desired.email)
+    return moved is None or moved.pk == contact.pk
+
+
+def _gain(wish: _Wish, contact: Contact | None, change: _Difference, left: Sequence[Contact]) -> set[int]:
+    if not (change.new_keys or change.profile or change.claim or left):
         return set()
-    if contact is None:
-        account = Account.objects.for_alias(wish.alias)
-        contact = Contact.objects.for_address(account, wish.desired.email)
+    contact = _held(wish, contact)
     if not contact.claimed:
         Contact.objects.filter(pk=contact.pk).update(claimed=True)
     if contact.profile_from in ("", wish.member_key):
@@ -236,7 +279,24 @@ def _gain(wish: _Wish, contact: Contact | None, change: _Difference) -> set[int]
         [Membership(contact=contact, key=key, member_key=wish.member_key) for key in sorted(change.new_keys)],
         ignore_conflicts=True,
     )
+    for old in left:
+        addresses.follow(old, contact)
     return {contact.pk}
+
+
+def _held(wish: _Wish, contact: Contact | None) -> Contact:
+    """Lock the row of the wish's address: nobody gives it another address while she joins."""
+    email = wish.desired.email
+    if contact is not None:
+        held = Contact.objects.select_for_update().filter(pk=contact.pk, email=email).first()
+        if held is not None:
+            return held
+    account = Account.objects.for_alias(wish.alias)
+    moved = Contact.objects.renamed_from(account.pk, email)
+    if moved is not None:
+        # Somebody is there again, so the contact over there stays with this address.
+        addresses.part(moved, email)
+    return Contact.objects.select_for_update().get(pk=Contact.objects.for_address(account, email).pk)
 
 
 def _write_profile(contact: Contact, wish: _Wish) -> None:

@@ -48,6 +48,7 @@ __all__ = [
     "due",
     "fail",
     "holds",
+    "look_again",
     "mark",
     "next_due",
     "release",
@@ -58,8 +59,9 @@ __all__ = [
 LEASE = timedelta(seconds=120)
 #: How long after an unknown outcome the contact is read once more: longer than a write can be on its way.
 VERIFY_AFTER = timedelta(seconds=150)
-#: Failed tries wait a random time up to this, doubled with each try.
+#: Failed tries wait a random time up to this, doubled with each try, and never less than the shortest.
 BACKOFF = timedelta(seconds=5)
+SHORTEST_BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(hours=1)
 #: From this many tries on, once a day is enough; it is never given up.
 SLOW_LANE = 10
@@ -220,6 +222,19 @@ def release(contact_ids: Iterable[int]) -> int:
     return Contact.objects.filter(pk__in=list(contact_ids), desired_gen__gt=0).update(hold="", due_at=_NOW, attempts=0)
 
 
+def look_again(contact_ids: Iterable[int], priority: Priority = Priority.RESYNC) -> int:
+    """Have contacts read soon, because something over there is new: until then nobody says that they are in sync.
+
+    Who is held stays held, and a try that is due earlier, or more urgent, stays so.
+    """
+    urgency = _small(priority)
+    return Contact.objects.filter(pk__in=list(contact_ids), desired_gen__gt=0, hold="").update(
+        priority=Case(When(due_at=None, then=urgency), default=Least(F("priority"), urgency)),
+        due_at=Least(Coalesce(F("due_at"), _NOW), _NOW),
+        verify_at=Coalesce(F("verify_at"), _NOW),
+    )
+
+
 def holds(claim: Claim) -> Q:
     """Return the condition under which a claim is still ours, for statements of other rooms."""
     return Q(pk=claim.contact_id, lease_token=claim.token)
@@ -257,7 +272,7 @@ def _backoff(attempts: int) -> timedelta:
     if attempts >= SLOW_LANE:
         return SLOW_LANE_DELAY * (0.5 + random.random() / 2)  # noqa: S311 - spreads load, guards nothing
     longest: timedelta = min(LONGEST_BACKOFF, BACKOFF * 2 ** (attempts - 1))
-    return longest * random.random()  # noqa: S311 - as above
+    return max(longest * random.random(), SHORTEST_BACKOFF)  # noqa: S311 - as above
 
 
 def _verify_at(failure: Failure) -> Combinable:

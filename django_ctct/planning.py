@@ -32,6 +32,7 @@ __all__ = [
     "Update",
     "additions",
     "departures",
+    "parts",
     "plan",
 ]
 
@@ -40,11 +41,15 @@ NO_LISTS: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What the site wants for one address. ``opt_out`` is an explicit opt-out that must reach the remote."""
+    """What the site wants for one address. ``opt_out`` is an explicit opt-out that must reach the remote.
+
+    ``address`` is the one that a contact gets who is found under one that she had; empty: hers is left alone.
+    """
 
     lists: frozenset[str] = NO_LISTS
     fields: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     opt_out: bool = False
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class ListPolicy:
 class Unclear:
     """A write of ours that nobody knows the end of: the lists before and after it, and what it was based on.
 
-    ``observed`` is the contact's last change as the write's author had read it.
+    ``observed`` is the contact's stamp as the write's author had read it.
     """
 
     before: frozenset[str] = NO_LISTS
@@ -67,17 +72,26 @@ class Unclear:
     observed: datetime | None = None
 
     def may_have_landed(self, existing: RemoteContact) -> bool:
-        """Say whether a reading may show it. A contact that has not changed since shows that it does not."""
-        return self.observed is None or existing.updated_at is None or existing.updated_at != self.observed
+        """Say whether a reading may show it. One with the same stamp does not, unless its lists say otherwise."""
+        return self._shows_in(existing) or existing.stamp is None or existing.stamp != self.observed
+
+    def _shows_in(self, existing: RemoteContact) -> bool:
+        touched = self.before ^ self.after
+        return bool(touched) and touched & existing.lists.keys() == touched & self.after
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What we last knew the remote to hold. ``foreign`` are lists that someone added her to over there."""
+    """What we last knew the remote to hold. ``foreign`` are lists that someone added her to over there.
+
+    ``returned`` are lists that a write of ours in her name put her on, at about the time when she left them: there
+    the server's "since" is that write's and not hers.
+    """
 
     lists: frozenset[str] = NO_LISTS
     unclear: tuple[Unclear, ...] = ()
     foreign: frozenset[str] = NO_LISTS
+    returned: frozenset[str] = NO_LISTS
 
     def may_hold(self, existing: RemoteContact) -> frozenset[str]:
         """Return the lists that an unclear write of ours may have added."""
@@ -146,7 +160,8 @@ class Create:
 class Update:
     """Write the contact back with exactly ``lists``, and with ``fields`` set.
 
-    ``consent`` is the record that this write rests on, when it reopens a contact who had opted out.
+    ``consent`` is the record that this write rests on, when it reopens a contact who had opted out. ``address`` is
+    her new one; empty: it stays as it is.
     """
 
     lists: frozenset[str]
@@ -156,6 +171,7 @@ class Update:
     source: OptInSource = OptInSource.SITE
     consent: Consented | None = None
     withheld: frozenset[str] = NO_LISTS
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +216,17 @@ def additions(desired: Desired, base: Base, existing: RemoteContact) -> frozense
     present = frozenset(existing.lists)
     unexplained = present - base.lists - base.may_hold(existing)
     return ((base.foreign & present) | unexplained) - desired.lists
+
+
+def parts(desired: Desired, old: RemoteContact, new: RemoteContact | None, *, barred: bool) -> bool:
+    """Say whether a contact found under an address that she had keeps it, so that the new one begins by itself.
+
+    That is so where the new address is known over there (``new``) or must never return (``barred``), and for Do Not
+    Mail: a new address is no way around an opt-out. An opt-out of her own that is on its way needs no address.
+    """
+    if desired.opt_out:
+        return False
+    return new is not None or barred or old.status is ContactStatus.DO_NOT_MAIL
 
 
 def plan(
@@ -280,7 +307,7 @@ def _stayed_by_own_act(list_id: str, base: Base, existing: RemoteContact | None,
     her there adds nothing, unless it was a write of our own that landed late. A single list that she left
     through the site is different: there she stays only if the server says that she joined it afterwards.
     """
-    if existing is None or not _is_on(list_id, existing) or list_id in base.may_hold(existing):
+    if existing is None or not _is_on(list_id, existing) or list_id in base.may_hold(existing) | base.returned:
         return False
     left_at, since = opt_outs.lists.get(list_id), existing.lists[list_id].since
     return left_at is None or (since is not None and since > left_at)
@@ -340,11 +367,13 @@ def _plan_present(
 ) -> Plan:
     present = frozenset(existing.lists)
     target = _target(effective, existing, managed, kept=_kept(desired, base, existing, managed))
-    # The profile of someone who is on none of our lists is none of our business.
+    # The profile of someone who is on none of our lists is none of our business, and neither is her address.
     fields = _changed(desired.fields, existing) if effective else EMPTY
-    if target == present and not fields:
+    address = desired.address if effective and desired.address != existing.email else ""
+    if target == present and not fields and not address:
         return _nothing(withheld, opted_out=False)
-    return Update(lists=target, adds=target - present, removes=present - target, fields=fields, withheld=withheld)
+    adds, removes = target - present, present - target
+    return Update(lists=target, adds=adds, removes=removes, fields=fields, withheld=withheld, address=address)
 
 
 def _target(
@@ -367,7 +396,7 @@ def _kept(desired: Desired, base: Base, existing: RemoteContact, managed: Mappin
 
 def _changed(fields: Mapping[str, str], existing: RemoteContact) -> Mapping[str, str]:
     """Return the fields that have a value here and another one there. Without a value here, theirs stays."""
-    return {name: value for name, value in fields.items() if value and existing.fields.get(name, "") != value}
+    return {name: value for name, value in fields.items() if value and existing.fields.get(name) != value}
 
 
 def _nothing(withheld: Iterable[str], opted_out: bool) -> Plan:

@@ -1,8 +1,9 @@
 """The gate: one row per API key, so that all workers together keep Constant Contact's limits.
 
-Calls are spaced, never bursts: at exactly 4 a second a window of one second saw 5, so the spacing is a tenth
-longer than the limit asks. The last tenth of the day's calls is kept for removals and opt-outs. It may
-import models, conf and exceptions only.
+Calls are spaced, never bursts: at exactly 4 a second a window of one second saw 5, so the spacing is a fifth
+longer than the limit asks. A worker that comes late to its slot takes another: after the machine has stood
+still, all workers' slots lie in the past, and their calls would leave together. The last tenth of the day's
+calls is kept for removals and opt-outs. It may import models, conf and exceptions only.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from .conf import AccountSettings
-from .exceptions import QuotaExhausted, RateLimited
+from .exceptions import QuotaExhausted, RateLimited, RemoteConflict
 from .models import DatabaseNow, Quota
 from .types import Priority
 
 __all__ = ["LONGEST_WAIT", "AccountGate", "key_hash"]
 
 #: How much longer than the limit asks two calls are kept apart.
-SLACK = 1.11
+SLACK = 1.2
+#: A call this late for its slot takes another one (seconds). Four spacings less this are still a second.
+LATE = 0.1
 #: The share of the day's calls that only removals and opt-outs may use.
 RESERVE = 0.1
 #: A gate that is this far behind says so instead of keeping a worker waiting (seconds).
@@ -31,32 +34,48 @@ LONGEST_WAIT = 10.0
 class AccountGate:
     """What a backend asks before each request.
 
-    ``lane`` is the urgency of the contact at hand, ``patience`` how long a call may wait for its slot (seconds).
+    ``lane`` is the urgency of the contact at hand, ``patience`` how long a call may wait for its slot (seconds),
+    ``send_by`` when a permitted write has to be out (this machine's clock, seconds since the epoch): it holds for
+    every request up to it, a second try with another token too.
     """
 
     settings: AccountSettings
     lane: Priority = Priority.RESYNC
     patience: float = LONGEST_WAIT
+    send_by: float | None = None
 
     def acquire(self) -> None:
         """Wait for this call's slot and count it.
 
         Raise ``QuotaExhausted`` when the day's calls are used up for this lane, ``RateLimited`` (code ``busy``)
-        when the wait for a slot is longer than ``patience``.
+        when the wait for a slot is longer than ``patience``, ``RemoteConflict`` (code ``stale``) after ``send_by``.
         """
-        wait = self._reserve()
-        if wait > 0:
-            time.sleep(wait)
+        begun, counts = time.monotonic(), True
+        while not _keep(self._reserve(counts)):
+            if time.monotonic() - begun > self.patience:
+                raise RateLimited("This machine is too busy to keep its slots.", retry_after=1.0, code="busy")
+            counts = False  # it is one call still
+        self._check_time()
 
-    def _reserve(self) -> float:
-        """Take the next free slot by compare-and-swap; return the seconds until it."""
-        row, now = self._row()
+    def begun(self) -> None:
+        """A part of the write is done: the rest of it is not held up."""
+        self.send_by = None
+
+    def _check_time(self) -> None:
+        """Stop a write whose process slept after it was permitted: what it was read from has grown old."""
+        if self.send_by is not None and time.time() > self.send_by:
+            self.send_by = None
+            raise RemoteConflict("The write waited too long to be sent.", code="stale")
+
+    def _reserve(self, counts: bool) -> float:
+        """Take the next free slot by compare-and-swap; return when it is, by this machine's monotonic clock."""
         while True:
+            row, now = self._row()
+            read = time.monotonic()
             slot = max(row.next_slot or now, now)
             self._check(row, now, slot)
-            if self._swap(row, now, slot):
-                return (slot - now).total_seconds()
-            row, now = self._row()
+            if self._swap(row, now, slot, counts):
+                return read + (slot - now).total_seconds()
 
     def _row(self) -> tuple[Quota, datetime]:
         digest = key_hash(self.settings)
@@ -79,12 +98,18 @@ class AccountGate:
         most = self.settings.calls_per_day
         return most if self.lane <= Priority.REMOVAL else most - int(most * RESERVE)
 
-    def _swap(self, row: Quota, now: datetime, slot: datetime) -> bool:
+    def _swap(self, row: Quota, now: datetime, slot: datetime, counts: bool) -> bool:
         today = now.astimezone(UTC).date()
         spacing = timedelta(seconds=SLACK / self.settings.calls_per_second)
         unchanged = Quota.objects.filter(pk=row.pk, next_slot=row.next_slot, used=row.used, day=row.day)
-        used = row.used + 1 if row.day == today else 1
+        used = (row.used if row.day == today else 0) + counts
         return bool(unchanged.update(next_slot=slot + spacing, day=today, used=used))
+
+
+def _keep(slot: float) -> bool:
+    """Wait for a slot; return False when it is over already."""
+    time.sleep(max(0.0, slot - time.monotonic()))
+    return time.monotonic() - slot <= LATE
 
 
 def key_hash(settings: AccountSettings) -> str:

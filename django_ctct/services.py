@@ -2,29 +2,29 @@
 
 ``reconcile`` is the whole trip of one change: claim, read, absorb, plan, permit, write, done. Around it stand
 the acts of people: opting out, leaving a list, coming back, binding a list to a key. This room knows the
-wires by their verbs only and the site not at all; it may import models, outbox, ledger, planning, backends,
-quota, signals, conf, types and exceptions.
+wires by their verbs only and the site not at all; it may import models, outbox, ledger, former, permits,
+planning, backends, quota, tokens, environment, signals, conf, types and exceptions.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db import IntegrityError
+from django.db.models import Q
 from django.dispatch import Signal
-from django.utils.module_loading import import_string
 
-from . import conf, ledger, outbox, planning, signals
+from . import conf, environment, former, ledger, outbox, permits, planning, signals, tokens, vault
 from .backends.base import BaseBackend
 from .exceptions import (
     AmbiguousWrite,
     AuthenticationFailed,
-    ConfigurationError,
     CtctError,
     ListNotBound,
     QuotaExhausted,
@@ -34,13 +34,14 @@ from .exceptions import (
     RequestRejected,
 )
 from .ledger import LeaseLost, Local
-from .models import Account, Contact, DatabaseNow, Hold
+from .models import Account, Contact, ContactList, DatabaseNow, Hold, Refusal
 from .outbox import Claim, Failure
 from .planning import Create, Nothing, OptOut, Plan, Refuse, Update
 from .quota import LONGEST_WAIT, AccountGate
-from .types import ContactStatus, OptOutSource, Outcome, Permit, Priority, RemoteContact
+from .tokens import TokenStore
+from .types import ContactStatus, OptOutSource, Outcome, Permit, Priority, RemoteContact, Subscription
 
-__all__ = ["Link", "Preview", "Result", "connect", "preview", "reconcile"]
+__all__ = ["Link", "Preview", "Result", "connect", "forecast", "preview", "reconcile", "slow_down", "waits_for_move"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +49,16 @@ logger = logging.getLogger(__name__)
 AUTH_PAUSE = timedelta(minutes=15)
 #: A refused request is tried once more from a fresh read before the contact is held.
 TRIES_BEFORE_HOLD = 2
+#: A deleted contact of v3 gets no mail, and cannot be written without being revived: her return is news of the pull.
+DELETED_DELAY = timedelta(days=1)
+#: How long a change waits where nothing may be sent yet; approval and a pull end the wait.
+UNREADY_DELAY = timedelta(minutes=5)
+#: How long a changed address waits at a time while a write may still land that nobody knows the end of.
+UNCLEAR_DELAY = timedelta(seconds=30)
 #: How long a write may wait for its slot (seconds): what was read grows old meanwhile.
 WRITE_PATIENCE = 3.0
+#: A write that is not on its way so soon after its permit was asked for is not sent (seconds): the process slept.
+SEND_WITHIN = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ class Link:
     account: Account
     backend: BaseBackend
     gate: AccountGate
+    tokens: TokenStore | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +92,34 @@ class Preview:
 
 @contextmanager
 def connect(alias: str) -> Iterator[Link]:
-    """Open the way to an account of ``CTCT["ACCOUNTS"]``. Raise ``ConfigurationError`` when it is not usable."""
+    """Open the way to an account of ``CTCT["ACCOUNTS"]``; there is no other way.
+
+    Raise ``ConfigurationError`` when it is not usable, and ``CopyDetected`` when this is not the place where the
+    account was connected: so a copy of the database reads, writes and renews nothing.
+    """
     settings = conf.account(alias)
-    gate = AccountGate(settings)
-    try:
-        backend_class = import_string(settings.backend)
-    except ImportError as error:
-        raise ConfigurationError(f"CTCT['ACCOUNTS'][{alias!r}]['BACKEND'] cannot be imported: {error}") from error
-    backend = backend_class(settings.options, gate=gate)
-    try:
-        yield Link(Account.objects.for_alias(alias), backend, gate)
-    finally:
-        backend.close()
+    by_consent = tokens.uses_consent(settings)
+    account = Account.objects.for_alias(alias)
+    environment.check(account)
+    with ExitStack() as stack:
+        store = TokenStore(account, tokens.oauth_client(settings)) if by_consent else None
+        if store is not None:
+            stack.callback(store.close)
+        gate = AccountGate(settings)
+        backend: BaseBackend = tokens.wire(settings)(settings.options, gate=gate, tokens=store)
+        stack.callback(backend.close)
+        yield Link(account, backend, gate, store)
+
+
+def waits_for_move(account: Account, wire: type[BaseBackend]) -> bool:
+    """Say whether the account still has to be moved to this wire (``ctct_move``): until then nobody is looked at."""
+    lists = ContactList.objects.filter(account=account)
+    bound = lists.filter(key__isnull=False)
+    # Bound anew by hand, a list's old row still holds who was on it and who has left it.
+    known = Q(opt_outs__isnull=False) | Q(remote_memberships__isnull=False)
+    waiting = lists.filter(known, key__isnull=True, name__in=bound.exclude(name="").values("name")).distinct()
+    ids = [*bound.values_list("remote_id", flat=True), *waiting.values_list("remote_id", flat=True)]
+    return not all(map(wire.is_own_id, ids))
 
 
 def reconcile(link: Link, contact_id: int) -> Result:
@@ -117,47 +143,167 @@ def reconcile(link: Link, contact_id: int) -> Result:
 
 def preview(link: Link, contact_id: int) -> Preview:
     """Say what a reconcile would do now. It reads, and writes neither here nor there."""
-    local = _checked(link, ledger.load(contact_id))
-    existing = _read(link, local.contact)
+    local = _checked(link, ledger.load(contact_id, vault.address_hashes))
+    existing = _read(link, local)
     local = ledger.learn(local, existing)
+    if existing is not None and existing.email != local.contact.email:
+        local, existing = _parted(local, existing, _find(link, local.contact.email))
     return Preview(local.contact, local, existing, _plan(local, existing))
 
 
+def forecast(contact_id: int) -> Preview:
+    """Say what a reconcile would do, going by what the last pull told: no request is made.
+
+    A pull tells no fields, so none are compared; what happened over there since, the reconcile will see.
+    """
+    local = ledger.load(contact_id, vault.address_hashes)
+    existing = _as_last_told(local)
+    if existing is not None and existing.email != local.contact.email:
+        local, existing = _parted(local, existing, None)
+    return Preview(local.contact, local, existing, _plan(local, existing))
+
+
+def _as_last_told(local: Local) -> RemoteContact | None:
+    contact = local.contact
+    if contact.remote_id is None or not contact.status:
+        return None
+    lists = dict.fromkeys(sorted(local.base.lists), Subscription())
+    status, email = ContactStatus(contact.status), contact.known_as or contact.email
+    return RemoteContact(contact.remote_id, email, status, lists, local.desired.fields, contact.opted_out_at)
+
+
+def _parted(local: Local, existing: RemoteContact, other: RemoteContact | None) -> tuple[Local, RemoteContact | None]:
+    """Return what a contact found under a former address comes to for a preview; see ``_follow``."""
+    if not planning.parts(local.desired, existing, other, barred=local.barred):
+        return local, existing
+    return ledger.learn(replace(local, base=planning.Base(), consents={}), other), other
+
+
 def _work(link: Link, claim: Claim) -> Plan:
-    local = _checked(link, ledger.load(claim.contact_id))
+    claim, local = _opened(link, claim)
     link.gate.lane, link.gate.patience = Priority(local.contact.priority), LONGEST_WAIT
-    existing = _read(link, local.contact)
+    link.gate.begun()  # no write's limit of the contact before
+    existing = _read(link, local)
     _answered(link)
     local = ledger.absorb(claim, local, existing)
-    _announce_opt_out(local.contact, existing)
+    if local.opted_out:
+        _tell(signals.contact_opted_out, claim.contact_id, source=OptOutSource.REMOTE)
+    claim, local = _follow(link, claim, local, existing)
     plan = _plan(local, existing)
+    if existing is None and not isinstance(plan, Create):
+        link.backend.assure_absent(local.contact.email)  # a create would find out by itself
     written, after = None, None
     if isinstance(plan, (Create, Update, OptOut)):
         written, after = _write(link, claim, local, existing, plan)
-    if not ledger.confirm(claim, local, written, after, refusal=_refusal(plan), withheld=plan.withheld):
+    outcome = {"refusal": _refusal(plan, local), "known_as": _known_as(local, existing, written)}
+    if not permits.confirm(claim, local, written, after, withheld=plan.withheld, **outcome):
         raise LeaseLost
     return plan
+
+
+def _known_as(local: Local, existing: RemoteContact | None, written: Permit | None) -> str:
+    """Return the address that she has over there after all, where it is not the one that was wished."""
+    there = written.email if written else existing.email if existing else local.contact.email
+    return there if there != local.contact.email else ""
+
+
+def _opened(link: Link, claim: Claim) -> tuple[Claim, Local]:
+    """Open the books. Where a changed address cannot be sent, the one before has its row again, and leaves."""
+    local = ledger.load(claim.contact_id, vault.address_hashes)
+    unsendable = link.backend.email_problem(local.contact.email) and not local.desired.opt_out
+    before = [one for one in (*local.sought, *local.former) if not link.backend.email_problem(one)]
+    if unsendable and before:
+        former.part(claim, local, before[0])
+        return _reopened(link, claim)
+    return claim, _checked(link, local)
+
+
+def _reopened(link: Link, claim: Claim) -> tuple[Claim, Local]:
+    """Open the books again after a wish of our own making."""
+    local = _checked(link, ledger.load(claim.contact_id, vault.address_hashes))
+    return replace(claim, gen=local.contact.desired_gen), local
+
+
+def _follow(link: Link, claim: Claim, local: Local, existing: RemoteContact | None) -> tuple[Claim, Local]:
+    """Bring a changed address into the plan: what she opted out of under others, and whether hers is changed.
+
+    Who is found under an address that she had is given the new one, unless it is taken over there, or she has opted
+    out: then this row has the old address again, and what follows is about that one.
+    """
+    if local.elsewhere:
+        former.heed(local)
+        local = ledger.learn(_checked(link, ledger.load(claim.contact_id, vault.address_hashes)), existing)
+    if existing is None:
+        if local.sought and ledger.is_unclear(local):
+            raise RemoteConflict("She may still appear under an address that she had.", code="unclear")
+        return claim, local
+    if existing.email == local.contact.email:
+        _set_apart(link, local)
+    if existing.email not in local.former:
+        return claim, local
+    other = None if local.desired.opt_out else _find(link, local.contact.email)
+    if not planning.parts(local.desired, existing, other, barred=local.barred):
+        return claim, local
+    former.part(claim, local, existing.email)
+    claim, local = _reopened(link, claim)
+    return claim, ledger.learn(local, existing)
+
+
+def _set_apart(link: Link, local: Local) -> None:
+    """Let a former address leave, where nobody has looked yet whether another contact has it over there."""
+    unseen = local.sought if local.contact.synced_at is None else ()
+    apart = [one for one in unseen if _look_up(link, one, sure=True) is not None]
+    for one in apart:
+        former.set_apart(local, one)
+    if apart:
+        raise RemoteConflict("Her former address is read first.", code="old_first")
 
 
 def _checked(link: Link, local: Local) -> Local:
     """Return the books with the fields as they can be sent. Raise what makes a request pointless."""
     problem = link.backend.email_problem(local.contact.email)
-    if problem:
+    if problem and not (local.former and local.desired.opt_out):
         raise RequestRejected(problem, code="address")
-    if local.unbound:
+    if not all(map(link.backend.is_own_id, local.managed)):
+        # Under ids of another wire everybody would seem to have left every list.
+        raise CtctError("The account's lists have ids of another API: run ctct_move.")
+    if local.unbound and not local.desired.opt_out:  # an opt-out is of everything, and waits for no list
         raise ListNotBound(local.unbound)
     fitted = link.backend.fit(local.desired.fields)
     return replace(local, desired=replace(local.desired, fields=fitted.fields))
 
 
-def _read(link: Link, contact: Contact) -> RemoteContact | None:
-    """Read the contact afresh: by its id where we know one, else by its address."""
+def _read(link: Link, local: Local) -> RemoteContact | None:
+    """Read the contact afresh: by its id where we know one, else by its address, or one that she had before.
+
+    Who has an id of another wire is known there: not found by address, she has another one by now.
+    """
+    contact = local.contact
     known = link.backend.get(contact.remote_id) if contact.remote_id else None
-    if known is not None and known.email == contact.email:
+    if known is not None and known.email in (contact.email, *local.former):
         return known
-    found = link.backend.find(contact.email)
-    if known is not None and found is None:
+    if known is not None and former.is_anothers(contact, known.email):
+        known = None  # By now it is that one's.
+    found = _find(link, contact.email, *(local.sought if known is None else ()))
+    moved = contact.remote_id is not None and not link.backend.is_own_id(contact.remote_id)
+    if found is None and (known is not None or moved):
         raise RequestRejected("At Constant Contact this contact has another address now.", code="renamed")
+    return found
+
+
+def _find(link: Link, email: str, *had: str) -> RemoteContact | None:
+    """Look a contact up, under the addresses that she had first."""
+    asked = (_look_up(link, one, sure=True) for one in had)
+    return next((one for one in asked if one is not None), None) or _look_up(link, email)
+
+
+def _look_up(link: Link, email: str, *, sure: bool = False) -> RemoteContact | None:
+    """Look up one address; what cannot be an address is not asked for. ``sure``: "nobody" has to be certain."""
+    if link.backend.email_problem(email):
+        return None
+    found = link.backend.find(email)
+    if found is None and sure:
+        link.backend.assure_absent(email)
     return found
 
 
@@ -171,19 +317,22 @@ def _write(
     link: Link, claim: Claim, local: Local, existing: RemoteContact | None, plan: Create | Update | OptOut
 ) -> tuple[Permit, RemoteContact | None]:
     """Make the one write that the plan asks for. No other place in the package writes to a contact."""
+    send_by = time.time() + SEND_WITHIN
     try:
-        permit = ledger.permit(claim, local, existing, plan)
+        permit = permits.permit(claim, local, existing, plan)
     except IntegrityError:
         raise RequestRejected("The database refused the write: the contact has opted out.", code="guard") from None
-    link.gate.patience = WRITE_PATIENCE
+    link.gate.patience, link.gate.send_by = WRITE_PATIENCE, send_by
     try:
         return permit, _send(link.backend, permit, existing, plan)
     except RemoteError as error:
         outcome = Outcome.AMBIGUOUS if isinstance(error, AmbiguousWrite) else _outcome(error)
-        ledger.settle(permit, outcome, code=error.code)
+        permits.settle(permit, outcome, code=error.code)
+        if isinstance(error, RemoteConflict) and error.remote_id and existing is None:
+            ledger.note_remote_id(claim, local.contact, error.remote_id)
         raise
     except Exception as error:  # noqa: BLE001 - whatever it was, bytes may have left
-        ledger.settle(permit, Outcome.AMBIGUOUS, code="error")
+        permits.settle(permit, Outcome.AMBIGUOUS, code="error")
         raise AmbiguousWrite(f"{type(error).__name__} at {_place(error)}", code="error") from None
 
 
@@ -203,10 +352,12 @@ def _outcome(error: RemoteError) -> Outcome:
     return Outcome.NOT_SENT if error.status is None else Outcome.REFUSED
 
 
-def _refusal(plan: Plan) -> str:
+def _refusal(plan: Plan, local: Local) -> str:
     if isinstance(plan, Refuse):
         return plan.reason.value
-    return planning.Reason.LEFT_LIST.value if plan.withheld else ""
+    if plan.withheld:
+        return planning.Reason.LEFT_LIST.value
+    return Refusal.MISSING.value if local.missing else ""
 
 
 def _answered(link: Link) -> None:
@@ -216,7 +367,7 @@ def _answered(link: Link) -> None:
 def _failed(link: Link, claim: Claim, error: CtctError) -> Result:
     failure = _failure(claim, error)
     outbox.fail(claim, failure)
-    _slow_down(link, error)
+    slow_down(link, error)
     logger.warning("contact %s: %s (%s)", claim.contact_id, failure.code, failure.hold or "tried again later")
     _tell(signals.contact_failed, claim.contact_id, error=error)
     return Result(claim.contact_id, error=error)
@@ -242,8 +393,14 @@ def _failure(claim: Claim, error: CtctError) -> Failure:
             return Failure(code, text, delay=timedelta(seconds=error.retry_after), counts=False)
         case QuotaExhausted():
             return Failure(code, text, delay=error.until - claim.at, counts=False)
-        case RemoteConflict() if error.code in ("stale", "newer_wish"):
+        case RemoteConflict() if error.code in ("stale", "newer_wish", "old_first"):
             return Failure(code, text, delay=timedelta(seconds=1), counts=False)
+        case RemoteConflict() if error.code == "unclear":
+            return Failure(code, text, delay=UNCLEAR_DELAY, counts=False)
+        case RemoteConflict() if error.code in ("not_approved", "behind"):
+            return Failure(code, text, delay=UNREADY_DELAY, counts=False)
+        case RequestRejected() if error.code == "deleted":
+            return Failure(code, text, delay=DELETED_DELAY, counts=False)
         case AuthenticationFailed():
             return Failure(code, text, delay=AUTH_PAUSE, counts=False)
         case RequestRejected():
@@ -262,12 +419,15 @@ def _hold(claim: Claim, error: RequestRejected) -> Hold:
     return Hold.REJECTED if claim.attempts >= TRIES_BEFORE_HOLD else Hold.NONE
 
 
-def _slow_down(link: Link, error: CtctError) -> None:
+def slow_down(link: Link, error: CtctError) -> None:
     """Keep every worker of this account from running into the same wall."""
     if isinstance(error, RateLimited) and error.code != "busy":
         ledger.pause(link.account, timedelta(seconds=error.retry_after), "too many calls")
     elif isinstance(error, QuotaExhausted) and error.status is not None:
         ledger.pause(link.account, error.until, "the day's calls are used up")
+    elif isinstance(error, AuthenticationFailed) and error.status is None:
+        ledger.pause(link.account, AUTH_PAUSE, "not connected")
+        logger.error("account %s: a person must connect it to Constant Contact", link.account.alias)
     elif isinstance(error, AuthenticationFailed):
         ledger.pause(link.account, AUTH_PAUSE, "credentials refused")
         Account.objects.filter(pk=link.account.pk).update(auth_failed_at=DatabaseNow())
@@ -283,10 +443,3 @@ def _tell(signal: Signal, contact_id: int, **news: object) -> None:
     contact = Contact.objects.filter(pk=contact_id).first()
     if contact is not None:
         signal.send_robust(Contact, contact=contact, **news)
-
-
-def _announce_opt_out(before: Contact, existing: RemoteContact | None) -> None:
-    """Tell the site of an opt-out that was made at Constant Contact and is new to us."""
-    seen = existing is not None and existing.status is ContactStatus.DO_NOT_MAIL
-    if seen and before.status != ContactStatus.DO_NOT_MAIL and not before.opt_out_wanted:
-        _tell(signals.contact_opted_out, before.pk, source=OptOutSource.REMOTE)

@@ -15,18 +15,22 @@ from uuid import UUID
 
 __all__ = [
     "EMPTY",
+    "Collection",
+    "ConsentKind",
     "ContactStatus",
     "ContactSummary",
     "DesiredContact",
     "OptInSource",
     "OptOutSource",
     "Outcome",
+    "Page",
     "Permit",
     "Priority",
     "RemoteAddition",
     "RemoteContact",
     "RemoteList",
     "RemoteRemoval",
+    "Sighting",
     "Subscription",
     "Verb",
     "normalise_address",
@@ -77,6 +81,13 @@ class OptOutSource(StrEnum):
     OWNER = "owner"  # by the site's staff, who own the account; off a list only, they may lift it
 
 
+class ConsentKind(StrEnum):
+    """How sure it is that the person herself asked to be on a list."""
+
+    CONTACT_ACTION = "contact_action"  # her own act under an address that is proved to be hers; undoes an opt-out
+    REQUEST = "request"  # an address typed into a form, by whomever: kept as evidence, undoes nothing
+
+
 class RemoteRemoval(StrEnum):
     """What to do when a contact has left a managed list at Constant Contact."""
 
@@ -98,6 +109,13 @@ class Priority(IntEnum):
     REMOVAL = 1
     ADD = 5
     RESYNC = 9
+
+
+class Collection(StrEnum):
+    """What has ids at Constant Contact."""
+
+    CONTACTS = "contacts"
+    LISTS = "lists"
 
 
 class Verb(StrEnum):
@@ -146,6 +164,9 @@ class RemoteContact:
     ``lists`` maps remote list ids to how she came onto them. ``fields`` holds the non-empty text fields under
     the package's names (see ``backends.base``). ``document`` belongs to the backend that read it: it is what an
     update edits and sends back, so that nothing unknown is lost.
+
+    ``updated_at`` is when it last changed, lists included; None where the wire does not say so for certain.
+    ``stamp`` is weaker: a later reading with the same one shows that no write of ours was applied in between.
     """
 
     remote_id: str
@@ -156,6 +177,7 @@ class RemoteContact:
     opted_out_at: datetime | None = None
     opted_out_source: OptInSource | None = None
     updated_at: datetime | None = None
+    stamp: datetime | None = None
     document: object = field(default=None, repr=False, compare=False)
 
 
@@ -167,6 +189,37 @@ class ContactSummary:
     email: str
     status: ContactStatus | None = None
     name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One contact as a feed tells of it: enough to see that something is new, never enough to be written back.
+
+    ``lists`` is her whole membership, None where the feed does not tell (v1). ``on_list`` is the list whose members
+    the feed was asked for, empty where it was not. ``status`` is None where the wire gives a word that nobody knows.
+    ``updated_at`` is when anything about her changed, by the server's clock.
+    """
+
+    remote_id: str
+    email: str
+    status: ContactStatus | None
+    lists: frozenset[str] | None = None
+    on_list: str = ""
+    opted_out_at: datetime | None = None
+    name: str = ""
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a feed. ``cursor`` is where to go on after it, empty after the last.
+
+    ``at`` is when it was given by the server's own clock, None where it does not say.
+    """
+
+    sightings: tuple[Sighting, ...]
+    cursor: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +235,9 @@ class RemoteList:
 class Permit:
     """The right to make one write, and exactly what it may say. Only ``services`` issues one.
 
-    ``attempt`` is the journal row that was committed before. ``lists`` is the complete membership after the
-    write; ``fields`` are the text fields to set; every other part of the contact goes back as it was read.
+    ``attempt`` is the journal row that was committed before. ``email`` is the address after the write; for an update
+    it may be a new one. ``lists`` is the complete membership after the write; ``fields`` are the text fields to set;
+    every other part of the contact goes back as it was read.
     """
 
     attempt: UUID

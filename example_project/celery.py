@@ -6,6 +6,8 @@ import os
 
 from celery import Celery
 
+from . import broker  # noqa: F401 - the transport that the settings name
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
 
 app = Celery("example_project")

@@ -6,8 +6,11 @@ environment variables:
 ``CTCT_DEMO_DIRECTORY``  where everything is kept; ``.demo`` beside ``manage.py``
 ``CTCT_DEMO_DATABASE``   ``sqlite``, or ``postgresql://user:password@host:port/name``, or ``mysql://…``
 ``CTCT_DEMO_BROKER``     ``filesystem``, or ``redis://…``, ``amqp://…``
+``CTCT_DEMO_API``        ``v3``, or ``v1``
 ``CTCT_BASE_URL``        whom to speak to; the sandbox on its usual port
-``CTCT_USERNAME``, ``CTCT_API_KEY``, ``CTCT_PASSWORD``   the account; the sandbox's own
+``CTCT_OAUTH_URL``       v3: who gives consent, below that address
+``CTCT_CLIENT_ID``, ``CTCT_CLIENT_SECRET``   v3: the application; the sandbox's own
+``CTCT_USERNAME``, ``CTCT_API_KEY``, ``CTCT_PASSWORD``   v1: the account; the sandbox's own
 """
 
 from __future__ import annotations
@@ -105,18 +108,37 @@ def _database(address: str) -> dict[str, Any]:
 
 DATABASES = {"default": _database(os.environ.get("CTCT_DEMO_DATABASE", ""))}
 
-CTCT = {
-    "ACCOUNTS": {
-        "default": {
-            "BACKEND": "django_ctct.backends.atom_v1.AtomBackend",
-            "OPTIONS": {
-                "username": os.environ.get("CTCT_USERNAME") or "acme",
-                "api_key": os.environ.get("CTCT_API_KEY") or "sandbox-key",
-                "password": os.environ.get("CTCT_PASSWORD") or "sandbox-password",
-                "base_url": CTCT_BASE_URL,
-            },
-        }
+_OAUTH_URL = os.environ.get("CTCT_OAUTH_URL") or f"{CTCT_BASE_URL}/oauth2/default/v1"
+_ACCOUNTS: dict[str, dict[str, Any]] = {
+    "v3": {
+        "BACKEND": "django_ctct.backends.json_v3.JSONBackend",
+        "OPTIONS": {
+            "client_id": os.environ.get("CTCT_CLIENT_ID") or "sandbox-client",
+            "client_secret": os.environ.get("CTCT_CLIENT_SECRET") or "sandbox-secret",
+            "base_url": CTCT_BASE_URL,
+            "authorize_url": f"{_OAUTH_URL}/authorize",
+            "token_url": f"{_OAUTH_URL}/token",
+            "device_url": f"{_OAUTH_URL}/device/authorize",
+        },
     },
+    "v1": {
+        "BACKEND": "django_ctct.backends.atom_v1.AtomBackend",
+        "OPTIONS": {
+            "username": os.environ.get("CTCT_USERNAME") or "acme",
+            "api_key": os.environ.get("CTCT_API_KEY") or "sandbox-key",
+            "password": os.environ.get("CTCT_PASSWORD") or "sandbox-password",
+            "base_url": CTCT_BASE_URL,
+        },
+    },
+}
+#: The APIs that the demo can be played over, and the one that it is.
+DEMO_APIS = tuple(_ACCOUNTS)
+DEMO_API = os.environ.get("CTCT_DEMO_API") or "v3"
+if DEMO_API not in DEMO_APIS:
+    raise ValueError("CTCT_DEMO_API is 'v3' or 'v1'.")
+
+CTCT = {
+    "ACCOUNTS": {"default": _ACCOUNTS[DEMO_API]},
     "ADAPTERS": ["example_project.members.ctct.Members"],
     "KICK": os.environ.get("CTCT_DEMO_KICK") or "thread",
 }
@@ -124,7 +146,7 @@ CTCT = {
 _BROKER = os.environ.get("CTCT_DEMO_BROKER") or "filesystem"
 _MESSAGES = str(DEMO_DIRECTORY / "messages")
 
-CELERY_BROKER_URL = "filesystem://" if _BROKER == "filesystem" else _BROKER
+CELERY_BROKER_URL = "folder://" if _BROKER == "filesystem" else _BROKER  # example_project/broker.py
 if _BROKER == "filesystem":
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": _MESSAGES,
@@ -143,6 +165,15 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "filters": {"without_queries": {"()": "example_project.access_log.WithoutQueries"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {"django_ctct": {"handlers": ["stderr"], "level": "INFO", "propagate": False}},
+    "loggers": {
+        "django_ctct": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "django.server": {
+            "handlers": ["stderr"],
+            "filters": ["without_queries"],
+            "level": "INFO",
+            "propagate": False,
+        },
+    },
 }

@@ -9,6 +9,7 @@ admin.site.index_title = "The office"
 
 urlpatterns = [
     path("", include("example_project.members.urls")),
+    path("ctct/", include("django_ctct.urls")),
     path("admin/", admin.site.urls),
     path("favicon.ico", RedirectView.as_view(url="/static/members/heron.svg")),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
@@ -13,17 +13,28 @@ from django_ctct.models import Contact, DatabaseNow
 from django_ctct.sandbox import Switches
 from django_ctct.services import Result
 
+from .sandbox.v3_rules import breaches
+from .settings import API
+
 LISTS = {"free": "Free members", "sustainers": "Sustainers", "newsletter": "Newsletter"}
 UNMANAGED = "Board"
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A sandbox by its URL."""
+    """A sandbox by its URL. All v3 traffic is held to the sheet, also what is forgotten before the test ends."""
 
     url: str
+    _broken: list[str] = field(default_factory=list)
+
+    def breaches(self) -> list[str]:
+        """Return what client and sandbox did against the published rules of v3 (``tests/sandbox/v3_rules.py``)."""
+        self._broken.extend(breaches(self.control("exchanges", method="GET")["exchanges"]))
+        return self._broken
 
     def control(self, name: str, body: object | None = None, method: str = "POST") -> Any:
+        if name == "reset" or (name, method) == ("requests", "DELETE"):
+            self.breaches()
         answer = requests.request(method, f"{self.url}/_sandbox/{name}", json=body, timeout=10)
         assert answer.ok, answer.text
         return answer.json()
@@ -57,8 +68,9 @@ class Sandbox:
         return self.contacts()[email]["status"]
 
     def list_id(self, name: str) -> str:
+        """Return the id of a list on the wire under test."""
         found = self.control("state", method="GET")["lists"]
-        return next(str(one["id"]) for one in found if one["name"] == name)
+        return next(str(one["uuid" if API == "v3" else "id"]) for one in found if one["name"] == name)
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the API requests since the last ``forget``."""
@@ -87,6 +99,18 @@ class Sandbox:
             for key, name in LISTS.items():
                 catalogue.bind_list(link.account, key, rows[name].remote_id)
         self.forget()
+
+
+def by_wire(v1: Any, v3: Any) -> Any:
+    """Return what is right on the wire under test, where the two differ (docs/wires.md)."""
+    return v3 if API == "v3" else v1
+
+
+def with_wrong_secret(ctct: Mapping[str, Any], secret: str) -> dict[str, Any]:
+    """Return the settings with credentials that nobody accepts."""
+    account = ctct["ACCOUNTS"]["default"]
+    options = {**account["OPTIONS"], by_wire("password", "access_token"): secret}
+    return {**ctct, "ACCOUNTS": {"default": {**account, "OPTIONS": options}}}
 
 
 def run_due() -> list[Result]:

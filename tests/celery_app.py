@@ -6,6 +6,8 @@ import os
 
 from celery import Celery
 
+import example_project.broker  # noqa: F401  makes the scheme "folder" known
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
 app = Celery("tests")

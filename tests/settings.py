@@ -1,5 +1,5 @@
 """Settings of the tests. ``CTCT_TEST_DATABASE`` picks the database: sqlite (default), memory,
-postgresql or mariadb.
+postgresql or mariadb. ``CTCT_TEST_API`` picks the wire of the default account: v1 (default) or v3.
 
 A worker process that a test starts gets ``CTCT_TEST_DATABASE_NAME`` and works on the test's own database.
 """
@@ -95,17 +95,29 @@ def _database() -> dict[str, Any]:
 
 DATABASES = {"default": _database()}
 
+SANDBOX = os.environ.get("CTCT_TEST_SANDBOX", "http://127.0.0.1:9")
+API = os.environ.get("CTCT_TEST_API", "v1")
+WIRES: dict[str, dict[str, Any]] = {
+    "v1": {
+        "BACKEND": "django_ctct.backends.atom_v1.AtomBackend",
+        "OPTIONS": {
+            "username": "acme",
+            "api_key": "sandbox-key",
+            "password": "sandbox-password",
+            "base_url": SANDBOX,
+        },
+    },
+    "v3": {
+        "BACKEND": "django_ctct.backends.json_v3.JSONBackend",
+        "OPTIONS": {"client_id": "sandbox-client", "access_token": "sandbox-token", "base_url": SANDBOX},
+    },
+}
+
 CTCT = {
     "ACCOUNTS": {
         "default": {
-            "BACKEND": "django_ctct.backends.atom_v1.AtomBackend",
-            "OPTIONS": {
-                "username": "acme",
-                "api_key": "sandbox-key",
-                "password": "sandbox-password",
-                "base_url": os.environ.get("CTCT_TEST_SANDBOX", "http://127.0.0.1:9"),
-            },
-            "CALLS_PER_SECOND": 1000,
+            **WIRES[API],
+            "CALLS_PER_SECOND": float(os.environ.get("CTCT_TEST_CALLS_PER_SECOND", "1000")),
         }
     },
     "ADAPTERS": ["tests.site.ctct.Members"],

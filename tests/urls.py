@@ -1,6 +1,6 @@
-"""The URLs of the test site: the admin."""
+"""The URLs of the test site: the admin, and the pages for members."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns = [path("admin/", admin.site.urls), path("ctct/", include("django_ctct.urls"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,10 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from celery import Celery
 from django.db import connection
 
+from example_project import broker as folder_transport
 
-def environment(sandbox_url: str, broker: str, **more: str) -> dict[str, str]:
+
+def environment(sandbox_url: str, broker: str = "memory://", **more: str) -> dict[str, str]:
     """Return what a worker needs to stand on the same database, sandbox and broker as the test."""
     return {
         **os.environ,
@@ -25,6 +29,29 @@ def environment(sandbox_url: str, broker: str, **more: str) -> dict[str, str]:
         "CTCT_TEST_BROKER": broker,
         **more,
     }
+
+
+@contextmanager
+def folder_broker(folder: Path, *, polling: float = 0.1) -> Iterator[dict[str, str]]:
+    """Make this process the sender of a broker of files; no server is needed. Yield what its workers' environment adds.
+
+    It is the demo's transport: kombu's own may give a worker a message that is not yet written, and the worker ends.
+    """
+    options: dict[str, Any] = {
+        "data_folder_in": str(folder),
+        "data_folder_out": str(folder),
+        "control_folder": str(folder / "control"),
+        "polling_interval": polling,
+    }
+    (folder / "control").mkdir(parents=True)
+    url = f"{folder_transport.SCHEME}://"
+    app = Celery("sender", broker=url, set_as_current=True)
+    app.conf.broker_transport_options = options
+    app.set_default()
+    try:
+        yield {"CTCT_TEST_BROKER": url, "CTCT_TEST_BROKER_OPTIONS": json.dumps(options)}
+    finally:
+        app.close()
 
 
 @contextmanager

@@ -1,27 +1,37 @@
-"""What staff should know before they look at anything else: keys without a list, refused credentials, a pause."""
+"""What staff should know before they look at anything else: a connection that ended, a plan that waits for them,
+old news, people who left a list over there, keys without a list."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..catalogue import unbound_keys
 from ..models import Account, ContactList
-from .words import joined, moment, sentence
+from ..pull import is_walking
+from ..verdict.words import joined, moment, sentence
+from .connection import known_aliases
+from .departures import open_departures
+from .news import stale_news
+from .trouble import idle_days, standstill, trouble
 
 __all__ = ["Banner", "banners", "connection_banners"]
 
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """A warning, and what to do about it."""
+    """A warning, and what to do about it.
+
+    ``act`` names a button for who may press it: ``connect``, ``adopt``, ``plan`` or ``review``.
+    """
 
     text: str
     advice: str = ""
+    act: str = ""
+    account: Account | None = None
 
 
 def banners(accounts: Iterable[Account]) -> list[Banner]:
@@ -31,18 +41,55 @@ def banners(accounts: Iterable[Account]) -> list[Banner]:
     for account in rows:
         name = f"{account.alias}: " if len(rows) > 1 else ""
         found += [*connection_banners(account, name), *_unbound(account, name), *_missing(account, name)]
-    return [Banner(sentence(one.text), one.advice) for one in found]
+        found += _to_review(account, name)
+    return [replace(one, text=sentence(one.text)) for one in found]
 
 
 def connection_banners(account: Account, name: str = "") -> Iterable[Banner]:
     """Yield what keeps anything from being sent for an account."""
-    if account.auth_failed_at is not None:
-        text = _("%(name)sConstant Contact has refused the credentials since %(at)s. Nothing is sent meanwhile.")
-        advice = _("Put the credentials right in the site's settings, then check the connection.")
-        yield Banner(text % {"name": name, "at": moment(account.auth_failed_at)}, advice)
-    elif account.paused_until is not None and account.paused_until > timezone.now():
-        text = _("%(name)sCalls are paused until %(at)s: %(why)s.")
-        yield Banner(text % {"name": name, "at": moment(account.paused_until), "why": account.pause_reason})
+    if found := trouble(account):
+        yield Banner(f"{name}{found.text}", found.advice, found.act, account)
+        return
+    yield from _idle(account, name)
+    yield from _not_approved(account, name)
+    yield from _old_news(account, name)
+    if found := standstill(account):
+        yield Banner(f"{name}{found.text}", found.advice, account=account)
+
+
+def _not_approved(account: Account, name: str) -> Iterable[Banner]:
+    if account.approved_at is None and account.alias in known_aliases():
+        text = _("%(name)sNothing is sent yet: read the plan and approve it.") % {"name": name}
+        advice = _("Until somebody has, changes of members wait here. Opt-outs are sent all the same.")
+        yield Banner(text, advice, "plan", account)
+
+
+def _old_news(account: Account, name: str) -> Iterable[Banner]:
+    if account.alias in known_aliases() and (text := stale_news(account)):
+        walking = account.pulled_at is None and is_walking(account)
+        advice = _("Ask whoever runs the site whether its worker runs (ctct_pull). Removals and opt-outs go on.")
+        yield Banner(f"{name}{text}", "" if walking else advice)
+
+
+def _to_review(account: Account, name: str) -> Iterable[Banner]:
+    if number := open_departures().filter(contact__account=account).values("contact").distinct().count():
+        text = ngettext(
+            "%(name)s%(n)s person left a list at Constant Contact, or was taken off there.",
+            "%(name)s%(n)s people left a list at Constant Contact, or were taken off there.",
+            number,
+        )
+        advice = _("They stay off. Have a look whether it was a mistake.")
+        yield Banner(text % {"name": name, "n": number}, advice, "review", account)
+
+
+def _idle(account: Account, name: str) -> Iterable[Banner]:
+    if (days := idle_days(account)) is not None:
+        text = _("%(name)sThe connection was not used for %(days)s days. Constant Contact ends it after 180.")
+        advice = _(
+            "Ask whoever runs the site whether its worker runs: the program that sends the changes. Connecting again "
+            "helps in any case."
+        )
+        yield Banner(text % {"name": name, "days": days}, advice, "connect", account)
 
 
 def _unbound(account: Account, name: str) -> Iterable[Banner]:

@@ -41,10 +41,11 @@ def list_chips(contact: Contact) -> list[Chip]:
     managed = {one.key: one for one in contact.account.lists.all() if one.key}
     wanted = {one.key for one in contact.memberships.all()}
     present = {one.list_id: one for one in contact.remote_memberships.all()}
-    left = {one.list_id for one in contact.list_opt_outs.all()}
-    chips = [_unbound(key) for key in sorted(wanted - managed.keys())]
+    left = {one.list_id for one in contact.list_opt_outs.all() if not one.put_back_why}
+    gone = {key: one for key, one in managed.items() if key in wanted and one.missing_since is not None}
+    chips = [_unbound(key) for key in sorted(wanted - managed.keys())] + [_gone(str(one)) for one in gone.values()]
     for key, one in managed.items():
-        if key in wanted or one.pk in present:
+        if key not in gone and (key in wanted or one.pk in present):
             kept = one.pk in present and (present[one.pk].foreign or contact.desired_gen == 0)
             stopped = one.pk in left or contact.refusal == Refusal.OPTED_OUT
             chips.append(_chip(str(one), key in wanted, one.pk in present, kept, stopped))
@@ -53,6 +54,10 @@ def list_chips(contact: Contact) -> list[Chip]:
 
 def _unbound(key: str) -> Chip:
     return Chip("bad", "?", key, _("wanted, but no list is bound to this key"))
+
+
+def _gone(name: str) -> Chip:
+    return Chip("bad", "?", name, _("wanted, but the list is gone at Constant Contact"))
 
 
 def _chip(name: str, wanted: bool, present: bool, kept: bool, stopped: bool) -> Chip:

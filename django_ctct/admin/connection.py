@@ -13,8 +13,8 @@ from django.utils.translation import ngettext
 from .. import catalogue, conf, services
 from ..exceptions import AuthenticationFailed, ConfigurationError, CtctError
 from ..models import Account, DatabaseNow
+from ..verdict.words import error_sentence
 from .base import CtctAdmin, log
-from .words import error_sentence
 
 __all__ = ["check", "known_aliases"]
 
@@ -34,7 +34,7 @@ def check(page: CtctAdmin[Any], request: HttpRequest, alias: str) -> bool:
             count = len(catalogue.read_lists(link))
             account = link.account
     except (ConfigurationError, CtctError) as error:
-        if isinstance(error, AuthenticationFailed):
+        if isinstance(error, AuthenticationFailed) and error.status is not None:
             Account.objects.filter(alias=alias).update(auth_failed_at=DatabaseNow())
         page.message_user(request, _("%(alias)s: %(error)s") % _told(alias, error), messages.ERROR)
         return False

@@ -21,7 +21,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from .. import acts
 from ..models import Contact, ContactList
 from ..types import ContactStatus, OptOutSource
-from .base import CtctAdmin, log, posted
+from .base import log, posted
+from .departures import DepartureActs
 from .plans import MOST_PLANS, show_plans
 
 __all__ = ["MOST_CONTACTS", "Confirmation", "ContactActs"]
@@ -32,6 +33,9 @@ MOST_CONTACTS = 1000
 _SURE = {
     "remove": gettext_lazy("Yes, take them off all managed lists."),
     "opt_out": gettext_lazy("Yes, opt them out. I know that this is for good."),
+    "disconnect": gettext_lazy("Yes, disconnect this site."),
+    "adopt": gettext_lazy("Yes, this is the live site now."),
+    "approve": gettext_lazy("Yes, I have read the plan. Send changes from now on."),
 }
 
 
@@ -59,13 +63,21 @@ class Chosen:
         return ",".join(str(one.pk) for one in self.contacts)
 
 
-class ContactActs(CtctAdmin[Contact]):
+class ContactActs(DepartureActs):
     """The acts, as actions of the list and as views of their own."""
 
-    actions = ["sync_selected", "plan_selected", "remove_selected", "lift_selected", "opt_out_selected"]
+    actions = [
+        "sync_selected",
+        "plan_selected",
+        "respect_selected",
+        "remove_selected",
+        "lift_selected",
+        "opt_out_selected",
+    ]
 
     def act_urls(self) -> list[Any]:
         return [
+            *self.departure_urls(),
             self.act_path("sync/", self.sync_view, "sync"),
             self.act_path("plan/", self.plan_view, "plan"),
             self.act_path("remove/", self.remove_view, "remove"),
@@ -93,6 +105,10 @@ class ContactActs(CtctAdmin[Contact]):
     @admin.action(permissions=["sync"], description=gettext_lazy("Show plan (writes nothing)"))
     def plan_selected(self, request: HttpRequest, queryset: QuerySet[Contact]) -> HttpResponse | None:
         return self._selected(request, queryset, self._plan)
+
+    @admin.action(permissions=["review"], description=gettext_lazy("Respect that they left lists at Constant Contact"))
+    def respect_selected(self, request: HttpRequest, queryset: QuerySet[Contact]) -> HttpResponse | None:
+        return self._selected(request, queryset, self._respect)
 
     @admin.action(permissions=["remove"], description=gettext_lazy("Remove from all managed lists…"))
     def remove_selected(self, request: HttpRequest, queryset: QuerySet[Contact]) -> HttpResponse | None:
@@ -188,6 +204,10 @@ class ContactActs(CtctAdmin[Contact]):
         context = {"plans": show_plans(chosen.contacts), "chosen": chosen, "back": self._back(chosen)["Location"]}
         return self.page(request, "contact/plan.html", _("What would be written"), context)
 
+    def _respect(self, request: HttpRequest, chosen: Chosen) -> HttpResponse:
+        self.respect_all(request, Contact.objects.filter(pk__in=[one.pk for one in chosen.contacts]))
+        return self._back(chosen)
+
     def _remove(self, request: HttpRequest, chosen: Chosen) -> HttpResponse:
         lists = self._managed(chosen.contacts)
         form = self._confirmation(request, "remove")
@@ -228,7 +248,7 @@ class ContactActs(CtctAdmin[Contact]):
             )
         with transaction.atomic():
             for one in todo:
-                acts.opt_out(one, source=OptOutSource.OWNER)
+                acts.opt_out(one, source=OptOutSource.OWNER, actor=request.user.get_username())
             log(request, todo, _("Opted out for good."))
         text = ngettext("%(n)s contact is opted out, for good.", "%(n)s contacts are opted out, for good.", len(todo))
         self.message_user(request, text % {"n": len(todo)}, messages.SUCCESS)

@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
@@ -20,18 +20,21 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import conf
-from ..models import Account, Contact
+from .. import conf, vault
+from ..models import Account, Consent, Contact, Suppression
 from ..types import OptOutSource
+from ..verdict.difference import left_words
+from ..verdict.journal import writes
+from ..verdict.words import BADGES, STATUS_TONES, ago, state_of, why
 from .banners import banners, connection_banners
 from .base import ReadOnlyAdmin
 from .chips import badge, list_chips, render_chips
 from .contact_acts import ContactActs
-from .difference import Difference, left_words
-from .filters import PresentFilter, QueueFilter, StateFilter, StatusFilter, WantedFilter, WhyFilter
-from .history import staff_acts, writes
-from .verdict import verdict
-from .words import BADGES, STATUS_TONES, ago, state_of, why
+from .departures import departures, is_open
+from .filters import PresentFilter, QueueFilter, ReviewFilter, StateFilter, StatusFilter, WantedFilter, WhyFilter
+from .history import staff_acts
+from .sides import sides_of
+from .trouble import wrong_settings
 
 __all__ = ["ContactAdmin"]
 
@@ -59,7 +62,16 @@ class ContactAdmin(ContactActs, ReadOnlyAdmin[Contact]):
 
     list_display = ["who", "status_badge", "state_badge", "lists", "confirmed"]
     list_display_links = ["who"]
-    list_filter = [StateFilter, StatusFilter, WhyFilter, WantedFilter, PresentFilter, QueueFilter, "account"]
+    list_filter = [
+        StateFilter,
+        ReviewFilter,
+        StatusFilter,
+        WhyFilter,
+        WantedFilter,
+        PresentFilter,
+        QueueFilter,
+        "account",
+    ]
     list_select_related = ["account"]
     list_per_page = 50
     search_fields = ["email", "first_name", "last_name"]
@@ -100,7 +112,11 @@ class ContactAdmin(ContactActs, ReadOnlyAdmin[Contact]):
     def state_badge(self, contact: Contact) -> SafeString:
         state = state_of(contact)
         tone, sign = BADGES[state]
-        return format_html('{}<span class="ctct-why">{}</span>', badge(tone, sign, str(state.label)), why(contact))
+        words = [why(contact)]
+        if any(is_open(one, contact) for one in contact.list_opt_outs.all()):
+            words.append(_("to review"))
+        text = "; ".join(word for word in words if word)
+        return format_html('{}<span class="ctct-why">{}</span>', badge(tone, sign, str(state.label)), text)
 
     @admin.display(description=gettext_lazy("managed lists"))
     def lists(self, contact: Contact) -> SafeString:
@@ -128,18 +144,22 @@ class ContactAdmin(ContactActs, ReadOnlyAdmin[Contact]):
         return self.page(request, "contact/page.html", contact.email, self._context(request, contact))
 
     def _context(self, request: HttpRequest, contact: Contact) -> dict[str, Any]:
-        difference = Difference.of(contact)
+        sides = sides_of(contact)
         return {
             "contact": contact,
             "banners": list(connection_banners(contact.account)),
             "full_name": _full_name(contact),
             "status_badge": self.status_badge(contact),
-            "verdict": verdict(difference),
-            "rows": difference.rows,
+            "verdict": sides.verdict,
+            "rows": sides.rows,
             "profile": _profile(contact),
             "wishers": self._wishers(request, contact),
+            "drift": [row.drift for row in sides.rows if row.drift],
+            "departures": departures(contact),
+            "may_review": self.has_review_permission(request),
             "opt_outs": [{"list": one.list, "words": left_words(one)} for one in contact.list_opt_outs.all()],
-            "consents": contact.consents.order_by("-at"),
+            "erased": _erased(contact),
+            "consents": _consents(contact),
             "writes": writes(contact),
             "staff_acts": staff_acts(contact),
             "acts": self._acts(request, contact),
@@ -179,6 +199,22 @@ class ContactAdmin(ContactActs, ReadOnlyAdmin[Contact]):
             return Wisher(name, keys, reverse(route, args=[pk], current_app=self.admin_site.name))
         except NoReverseMatch:
             return Wisher(name, keys, "")
+
+
+def _consents(contact: Contact) -> QuerySet[Consent]:
+    """Return her consents, those too that were given before all else about her address was erased."""
+    hers = Q(contact=contact) | Q(address_hash__in=_hashes(contact))
+    return Consent.objects.filter(hers, account=contact.account).order_by("-at", "-pk")
+
+
+def _erased(contact: Contact) -> Suppression | None:
+    hers = Suppression.objects.filter(account=contact.account, address_hash__in=_hashes(contact))
+    return hers.order_by("-at").first()
+
+
+def _hashes(contact: Contact) -> tuple[str, ...]:
+    """Return the names under which her address is remembered; none without the keys, which are in the settings."""
+    return () if wrong_settings() else vault.address_hashes(contact.email)
 
 
 def _full_name(contact: Contact) -> str:

@@ -22,8 +22,18 @@ from ..models import (
     SyncState,
 )
 from ..types import ContactStatus, OptOutSource
+from .departures import open_departures
 
-__all__ = ["ManagedFilter", "PresentFilter", "QueueFilter", "StateFilter", "StatusFilter", "WantedFilter", "WhyFilter"]
+__all__ = [
+    "ManagedFilter",
+    "PresentFilter",
+    "QueueFilter",
+    "ReviewFilter",
+    "StateFilter",
+    "StatusFilter",
+    "WantedFilter",
+    "WhyFilter",
+]
 
 ABSENT = "absent"
 
@@ -81,6 +91,25 @@ class WhyFilter(_ContactFilter):
         if value in Hold.values:
             return contacts.filter(hold=value)
         return contacts.filter(refusal=value)
+
+
+class ReviewFilter(_ContactFilter):
+    """By what staff decided about those who left a list at Constant Contact."""
+
+    title = _("left a list over there")
+    parameter_name = "review"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [("open", _("To review")), ("respected", _("Respected")), ("put_back", _("Put back by staff"))]
+
+    def narrow(self, contacts: QuerySet[Contact], value: str) -> QuerySet[Contact]:
+        decided = ListOptOut.objects.filter(source=OptOutSource.REMOTE.value, reviewed_at__isnull=False)
+        narrowed = {
+            "open": open_departures(),
+            "respected": decided.filter(put_back_why=""),
+            "put_back": decided.exclude(put_back_why=""),
+        }
+        return contacts.filter(pk__in=narrowed[value].values("contact")) if value in narrowed else contacts.none()
 
 
 class WantedFilter(_ContactFilter):

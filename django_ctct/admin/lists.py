@@ -19,12 +19,12 @@ from django.utils.translation import gettext_lazy
 
 from .. import adapters, catalogue
 from ..models import Account, ContactList
+from ..verdict.words import moment
 from .banners import banners
 from .base import CtctAdmin, log, posted
 from .chips import badge
 from .connection import check, known_aliases
 from .filters import ManagedFilter
-from .words import moment
 
 __all__ = ["BindForm", "ContactListAdmin", "known_keys"]
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from .. import services
-from ..exceptions import AuthenticationFailed, ConfigurationError, CtctError, TransientError
+from ..exceptions import AuthenticationFailed, ConfigurationError, CopyDetected, CtctError, TransientError
 from ..models import Contact
 from ..planning import Create, Nothing, OptOut, Plan, Reason, Refuse, Update
 from ..services import Link, Preview
-from .words import error_sentence, joined
+from ..types import RemoteContact
+from ..verdict.words import error_sentence, joined
 
 __all__ = ["MOST_PLANS", "FieldChange", "ShownPlan", "show_plans"]
 
@@ -56,7 +57,7 @@ def _of_account(alias: str, contacts: list[Contact]) -> Iterator[ShownPlan]:
     try:
         with services.connect(alias) as link:
             yield from _of_link(link, contacts)
-    except ConfigurationError as error:
+    except (ConfigurationError, CopyDetected) as error:
         yield from (ShownPlan(one, error=error_sentence(error)) for one in contacts)
 
 
@@ -86,7 +87,7 @@ def _shown(contact: Contact, preview: Preview) -> ShownPlan:
         adds=_named(getattr(plan, "adds", ()), names),
         removes=_named(present if isinstance(plan, OptOut) else getattr(plan, "removes", ()), names),
         withheld="" if isinstance(plan, Refuse) else joined(list(_named(plan.withheld, names))),
-        fields=_fields(plan, existing.fields if existing else {}),
+        fields=(*_address(plan, existing), *_fields(plan, existing.fields if existing else {})),
     )
 
 
@@ -108,6 +109,12 @@ def _text(plan: Plan, names: Mapping[str, str], foreign: bool) -> str:
 
 def _named(lists: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(names.get(one, one) for one in lists))
+
+
+def _address(plan: Plan, existing: RemoteContact | None) -> tuple[FieldChange, ...]:
+    if existing is None or not isinstance(plan, Update) or not plan.address:
+        return ()
+    return (FieldChange(_("address"), existing.email, plan.address),)
 
 
 def _fields(plan: Plan, before: Mapping[str, str]) -> tuple[FieldChange, ...]:

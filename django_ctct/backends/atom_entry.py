@@ -14,7 +14,16 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
-from ..types import ContactStatus, ContactSummary, OptInSource, Permit, RemoteContact, RemoteList, Subscription
+from ..types import (
+    ContactStatus,
+    ContactSummary,
+    OptInSource,
+    Permit,
+    RemoteContact,
+    RemoteList,
+    Sighting,
+    Subscription,
+)
 from .atom_document import Breach, Element, Node
 from .base import FieldLimit
 
@@ -33,6 +42,7 @@ __all__ = [
     "own_id",
     "read_contact",
     "read_list",
+    "read_sighting",
     "read_summary",
     "renamed_list",
     "root",
@@ -113,6 +123,7 @@ def read_contact(document: Element, ids: AccountIds, etag: str = "") -> RemoteCo
     entry = root(document, "entry")
     contact = _payload(entry, "Contact")
     status = _status(contact)
+    updated_at = _moment(_text(contact, "LastUpdateTime"))
     return RemoteContact(
         remote_id=_same_id(own_id(entry, ids), contact, ids),
         email=_address(contact),
@@ -121,18 +132,31 @@ def read_contact(document: Element, ids: AccountIds, etag: str = "") -> RemoteCo
         fields=_fields(contact),
         opted_out_at=_moment(_text(contact, "OptOutTime")),
         opted_out_source=_SOURCES.get(_text(contact, "OptOutSource")),
-        updated_at=_moment(_text(contact, "LastUpdateTime")),
+        updated_at=updated_at,
+        stamp=updated_at,
         document=Source(entry, etag),
     )
 
 
 def read_summary(entry: Element, ids: AccountIds) -> ContactSummary:
     """Read a feed's entry, of contacts or of a list's members; members have no status."""
-    content = _only(entry, ATOM, "content")
-    kind = "ContactListMember" if any(content.find(CTCT, "ContactListMember")) else "Contact"
-    payload = _only(content, CTCT, kind)
+    payload = _told(entry)
     status = _STATUSES.get(_text(payload, "Status"))
     return ContactSummary(own_id(entry, ids), _address(payload), status, _text(payload, "Name").strip())
+
+
+def read_sighting(entry: Element, ids: AccountIds, on_list: str = "") -> Sighting | None:
+    """Read a feed's entry, of contacts or of the members of ``on_list``; None for a contact without an address."""
+    if "@" not in _only(_told(entry), CTCT, "EmailAddress").text:
+        return None
+    one = read_summary(entry, ids)
+    return Sighting(one.remote_id, one.email, one.status, None, on_list, name=one.name)
+
+
+def _told(entry: Element) -> Element:
+    content = _only(entry, ATOM, "content")
+    kind = "ContactListMember" if any(content.find(CTCT, "ContactListMember")) else "Contact"
+    return _only(content, CTCT, kind)
 
 
 def read_list(document: Element, ids: AccountIds) -> RemoteList | None:
@@ -301,31 +325,37 @@ def _swap(parent: Element, old: Element, new: Element) -> Element:
 
 
 def _with_text(parent: Element, local: str, text: str) -> Element:
-    """Set a child's text. One that says it already stays as it was read."""
+    """Set a child's text. One that says it already stays as it was read, and so does what else is in it."""
     found = list(parent.find(CTCT, local))
     if not found:
         return _insert(parent, _leaf(local, text, parent.prefix))
     for one in found:
         if one.text != text:
-            parent = _swap(parent, one, replace(one, children=(text,)))
+            others = (child for child in one.children if not isinstance(child, str))
+            parent = _swap(parent, one, replace(one, children=(text, *others)))
     return parent
 
 
 def _with_lists(contact: Element, wanted: Collection[str], ids: AccountIds) -> Element:
-    """Make ContactLists the complete membership: what stays as it was read, what is new at the end."""
+    """Make ContactLists the complete membership: what is no list or stays as it was read, what is new at the end."""
     found = next(contact.find(CTCT, "ContactLists"), None)
     if found is None:
         contact = _insert(contact, found := Element(CTCT, "ContactLists", contact.prefix))
     held = {ids.last(one.get("id"), "lists") for one in found.find(CTCT, "ContactList")}
     kept = [child for child in found.children if _stays(child, wanted, ids)]
-    new = [_list_element(one, contact.prefix, ids) for one in _sorted(set(wanted) - held)]
-    return _swap(contact, found, replace(found, children=(*kept, *new) if wanted else ()))
+    new = [_list_element(one, found.prefix, ids) for one in _sorted(set(wanted) - held)]
+    return _swap(contact, found, replace(found, children=_without_mere_blanks((*kept, *new))))
 
 
 def _stays(child: Node, wanted: Collection[str], ids: AccountIds) -> bool:
     if not isinstance(child, Element) or not child.is_called(CTCT, "ContactList"):
         return True
     return ids.last(child.get("id"), "lists") in wanted
+
+
+def _without_mere_blanks(children: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return nothing for line breaks alone: who leaves her last list sends the empty element (seed 0)."""
+    return () if all(isinstance(child, str) and not child.strip() for child in children) else children
 
 
 def _insert(parent: Element, new: Element) -> Element:

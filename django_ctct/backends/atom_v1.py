@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -26,7 +26,16 @@ from ..exceptions import (
     RemoteUnavailable,
     RequestRejected,
 )
-from ..types import ContactStatus, ContactSummary, Permit, RemoteContact, RemoteList, Subscription, Verb
+from ..types import (
+    ContactStatus,
+    ContactSummary,
+    Page,
+    Permit,
+    RemoteContact,
+    RemoteList,
+    Subscription,
+    Verb,
+)
 from .atom_document import Breach, Element, Unreadable, parse, serialize
 from .atom_entry import (
     ATOM,
@@ -42,16 +51,22 @@ from .atom_entry import (
     own_id,
     read_contact,
     read_list,
+    read_sighting,
     read_summary,
     renamed_list,
     root,
 )
-from .base import BaseBackend, Gate
+from .base import BaseBackend, Gate, Tokens
+from .cursors import Cursors, Place, is_query, resumed
 from .http import FEED_CAP, Answer, Authorize, Call, Transport, check_base_url, check_options
+from .judging import judged
 
 __all__ = ["AtomBackend"]
 
 _READ = {"Accept": "application/atom+xml"}
+_SEARCH = Call("GET", "/contacts?email={email}")
+_CONTACTS = Call("GET", "/contacts")
+_CHANGES = Call("GET", "/contacts?updatedsince={moment}")
 
 
 class AtomBackend(BaseBackend):
@@ -67,8 +82,8 @@ class AtomBackend(BaseBackend):
     #: 1,000,000 contacts at 50 a page (v1 docs, Contacts Collection): more is a feed without an end.
     max_pages = 20_000
 
-    def __init__(self, options: Mapping[str, Any], *, gate: Gate | None = None) -> None:
-        super().__init__(options, gate=gate)
+    def __init__(self, options: Mapping[str, Any], *, gate: Gate | None = None, tokens: Tokens | None = None) -> None:
+        super().__init__(options, gate=gate, tokens=tokens)
         check_options(options, self.options)
         self.username = _username(options.get("username"))
         base_url = check_base_url(options.get("base_url", f"https://{HOST}"))
@@ -76,40 +91,64 @@ class AtomBackend(BaseBackend):
             raise ConfigurationError("base_url must not have a path: v1's begins with /ws/customers/.")
         self._ids = AccountIds(self.username, frozenset({HOST, urlsplit(base_url).netloc}))
         self._http = Transport(base_url, authorize=_authorize(self.username, options), gate=self.gate)
+        self._cursors = Cursors("v1", base_url, self.username)
+        #: Addresses whose last search was answered 500, which may mean "none".
+        self._doubted: set[str] = set()
 
     # Contacts
 
     def find(self, email: str) -> RemoteContact | None:
-        call = Call("GET", "/contacts?email={email}")
         wanted = email.strip().lower()  # addresses are stored in lower case, and the match knows no other
-        first = self._search(call, self._url("contacts", query=[("email", wanted)]))
+        first = self._search(wanted)
         if first is None:
             return None
-        found = {one.remote_id for one in self._summaries(call, first) if one.email == wanted}
+        found = {one.remote_id for one in self._summaries(_SEARCH, first) if one.email == wanted}
         if len(found) > 1:
-            raise call.error(MalformedResponse, "two contacts have the same address", code="duplicate")
+            raise _SEARCH.error(MalformedResponse, "two contacts have the same address", code="duplicate")
         contact = self.get(found.pop()) if found else None
         if contact is not None and contact.email != wanted:
-            raise call.error(RemoteConflict, "the contact found has another address by now", code="other_address")
+            raise _SEARCH.error(RemoteConflict, "the contact found has another address by now", code="other_address")
         return contact
 
-    def _search(self, call: Call, url: str) -> Answer | None:
+    def _search(self, wanted: str) -> Answer | None:
         """Ask for an address. A 500 is how v1 may say "none" (v1 docs, Searching by Email Address); ask twice.
 
         When it was a fault and the contact exists, the create that follows is answered 409: nothing is lost.
         """
+        url = self._url("contacts", query=[("email", wanted)])
         for _ in range(2):
-            answer = self._http.send(call, url, headers=_READ, cap=FEED_CAP, allow=frozenset({500}))
+            answer = self._http.send(_SEARCH, url, headers=_READ, cap=FEED_CAP, allow=frozenset({500}))
             if answer.status != 500:
+                self._doubted.discard(wanted)
                 return answer
+        self._doubted.add(wanted)
         return None
+
+    def assure_absent(self, email: str) -> None:
+        """Ask once more, together with a contact that surely exists: unknown addresses are left out of the answer.
+
+        Only an account without any contact has no such one; in that account nobody is.
+        """
+        wanted = email.strip().lower()
+        if wanted not in self._doubted:
+            return
+        page, _ = next(self._sighted(_CONTACTS, self._url("contacts")))
+        known = next((one.email for one in page.sightings), "")
+        if known:
+            url = self._url("contacts", query=[("email", wanted), ("email", known)])
+            found = {one.email for one in self._summaries(_SEARCH, url)}
+            if wanted in found:
+                raise _SEARCH.error(RemoteConflict, "the contact is there after all", code="stale")
+            if known not in found:
+                raise _SEARCH.error(RemoteUnavailable, "the search finds nobody, whoever is asked for", code="search")
+        self._doubted.discard(wanted)
 
     def get(self, remote_id: str) -> RemoteContact | None:
         call = Call("GET", "/contacts/{id}")
         answer = self._get(call, "contacts", remote_id)
         if answer is None:
             return None
-        with _judged(answer):
+        with judged(answer):
             contact = read_contact(parse(answer.body), self._ids, _etag(answer))
             if contact.remote_id != remote_id:
                 raise Breach("other_contact", "the answer is about another contact")
@@ -182,21 +221,72 @@ class AtomBackend(BaseBackend):
         """Ask for what changed; v1 takes exactly one of status and list, and knows no list type 'unconfirmed'."""
         if (status is None) == (list_id is None) or moment.tzinfo is None:
             raise ValueError("Ask with an aware moment, and with exactly one of status and list_id.")
-        call = Call("GET", "/contacts?updatedsince={moment}")
         if status is ContactStatus.UNCONFIRMED:
-            raise call.error(RequestRejected, "v1 has no list type for unconfirmed contacts", code="no_list_type")
-        which = ("listtype", LIST_TYPES[status]) if status else ("listid", _number(call, list_id or ""))
-        since = moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return self._summaries(call, self._url("contacts", query=[("updatedsince", since), which]))
+            raise _CHANGES.error(RequestRejected, "v1 has no list type for unconfirmed contacts", code="no_list_type")
+        which = ("listtype", LIST_TYPES[status]) if status else ("listid", _number(_CHANGES, list_id or ""))
+        return self._summaries(_CHANGES, self._url("contacts", query=[_updated_since(moment), which]))
 
     def contacts(self) -> Iterator[ContactSummary]:
-        return self._summaries(Call("GET", "/contacts"), self._url("contacts"))
+        return self._summaries(_CONTACTS, self._url("contacts"))
+
+    # Feeds for the pull
+
+    walks_lists = True
+
+    def changes(self, since: datetime) -> Iterator[Page]:
+        """Ask once for each list type that v1 has; unconfirmed contacts are among the active ones (§3.3).
+
+        Whether the limit is inside is in doubt there, so a millisecond more is asked for.
+        """
+        moment = _updated_since(since - timedelta(milliseconds=1))
+        for kind in LIST_TYPES.values():
+            asked = self._sighted(_CHANGES, self._url("contacts", query=[moment, ("listtype", kind)]))
+            yield from (page for page, _ in asked)
+
+    def walk(self, lists: Sequence[str], cursor: str = "") -> Iterator[Page]:
+        """Walk the contacts, whose entries name no lists (§3.1), then the members of each list."""
+        wanted = [_number(Call("GET", "/lists/{id}/members"), one) for one in lists]
+        place = self._cursors.read_place(cursor) if cursor else Place()
+        here = place.still(wanted)
+        pages = self._walk(here, wanted)
+        return resumed(pages) if here is not None and here.page else pages
+
+    def _walk(self, place: Place | None, lists: Sequence[str]) -> Iterator[Page]:
+        """Walk one feed after the other. A cursor leads to the next page, or to the beginning of the next feed."""
+        while place is not None:
+            here, ahead = place, place.ahead(lists)
+            for page, following in self._sighted(*self._feed(here), on_list=here.list_id):
+                yield replace(page, cursor=self._cursors.write(here.on_page(following) if following else ahead))
+            place = ahead
+
+    def _feed(self, place: Place) -> tuple[Call, str]:
+        if place.list_id:
+            call, url = Call("GET", "/lists/{id}/members"), self._url("lists", place.list_id, "members")
+        else:
+            call, url = _CONTACTS, self._url("contacts")
+        return call, f"{url}?{place.page}" if place.page else url
+
+    def _sighted(self, call: Call, url: str, *, on_list: str = "") -> Iterator[tuple[Page, str]]:
+        """Yield the pages of a feed as sightings, each with the query of the next one."""
+        for answer, feed, following in self._pages(call, url):
+            with judged(answer):
+                found = [read_sighting(entry, self._ids, on_list) for entry in feed.find(ATOM, "entry")]
+                query = self._same_feed(answer.url, following)
+            yield Page(tuple(one for one in found if one is not None), at=answer.date), query
+
+    def _same_feed(self, url: str, following: str) -> str:
+        """Return the query that leads on: all that a link within one feed has to say."""
+        parts = urlsplit(following)
+        same = self._ids.below(parts.path) == self._ids.below(urlsplit(url).path)
+        if following and not (same and is_query(parts.query)):
+            raise Breach("foreign_link", "the link to the next page leads out of the feed")
+        return parts.query
 
     # Lists
 
     def lists(self) -> Iterator[RemoteList]:
         for answer, entry in self._entries(Call("GET", "/lists"), self._url("lists")):
-            with _judged(answer):
+            with judged(answer):
                 one = read_list(entry, self._ids)
             if one is not None:
                 yield one
@@ -205,7 +295,7 @@ class AtomBackend(BaseBackend):
         answer = self._get(Call("GET", "/lists/{id}"), "lists", list_id)
         if answer is None:
             return None
-        with _judged(answer):
+        with judged(answer):
             return self._same_list(parse(answer.body), list_id)
 
     def _same_list(self, entry: Element, list_id: str) -> RemoteList:
@@ -229,7 +319,7 @@ class AtomBackend(BaseBackend):
         call = Call("PUT", "/lists/{id}")
         if read is None:
             raise call.error(RemoteConflict, "the list is not there any more", code="gone")
-        with _judged(read):
+        with judged(read):
             entry = parse(read.body)
             self._same_list(entry, list_id)
             renamed = renamed_list(entry, _list_name(call, name))
@@ -283,27 +373,32 @@ class AtomBackend(BaseBackend):
 
     def _summaries(self, call: Call, first: str | Answer) -> Iterator[ContactSummary]:
         for answer, entry in self._entries(call, first):
-            with _judged(answer):
+            with judged(answer):
                 summary = read_summary(entry, self._ids)
             yield summary
 
     def _entries(self, call: Call, first: str | Answer) -> Iterator[tuple[Answer, Element]]:
         """Yield every entry of a feed, page after page, each with the answer that it came in."""
-        seen: set[str] = set()
-        ask: str | Answer | None = first
-        while ask is not None:
-            answer = self._http.send(call, ask, headers=_READ, cap=FEED_CAP) if isinstance(ask, str) else ask
-            with _judged(answer):
-                feed = root(parse(answer.body), "feed")
-                ask = self._next(answer, feed, seen)
+        for answer, feed, _ in self._pages(call, first):
             for entry in feed.find(ATOM, "entry"):
                 yield answer, entry
 
-    def _next(self, answer: Answer, feed: Element, seen: set[str]) -> str | None:
-        """Resolve the link to the next page, which must stay in this account and lead on."""
+    def _pages(self, call: Call, first: str | Answer) -> Iterator[tuple[Answer, Element, str]]:
+        """Yield every page of a feed with its answer and the address of the next one."""
+        seen: set[str] = set()
+        ask: str | Answer = first
+        while ask:
+            answer = self._http.send(call, ask, headers=_READ, cap=FEED_CAP) if isinstance(ask, str) else ask
+            with judged(answer):
+                feed = root(parse(answer.body), "feed")
+                ask = self._next(answer, feed, seen)
+            yield answer, feed, ask
+
+    def _next(self, answer: Answer, feed: Element, seen: set[str]) -> str:
+        """Resolve the link to the next page, which must stay in this account and lead on; empty on the last."""
         links = [link.get("href") for link in feed.find(ATOM, "link") if link.get("rel") == "next"]
         if not links:
-            return None
+            return ""
         url = urljoin(answer.url, links[0])
         if not self._is_own(url):
             raise Breach("foreign_link", "the link to the next page leads out of the account")
@@ -359,18 +454,10 @@ def _secret(options: Mapping[str, Any], name: str) -> str:
     return value
 
 
-# Judging
-
-
-@contextmanager
-def _judged(answer: Answer) -> Iterator[None]:
-    """Turn what reading a document finds into errors: garbled is for another try, wrong is not."""
-    try:
-        yield
-    except Unreadable as fault:
-        raise answer.error(RemoteUnavailable, fault.reason, code=fault.code) from None
-    except Breach as breach:
-        raise answer.error(MalformedResponse, breach.reason, code=breach.code) from None
+def _updated_since(moment: datetime) -> tuple[str, str]:
+    if moment.tzinfo is None:
+        raise ValueError("Ask with an aware moment.")
+    return "updatedsince", moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _number(call: Call, remote_id: str) -> str:

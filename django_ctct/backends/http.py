@@ -93,6 +93,14 @@ class Answer:
         return self.body[:4096].decode("utf-8", errors="replace")
 
     @property
+    def date(self) -> datetime | None:
+        """Give the server's own time of answering, in whole seconds (RFC 9110 §6.6.1); None where it says none."""
+        try:
+            return parsedate_to_datetime(self.headers.get("Date", "")).astimezone(UTC)
+        except (ValueError, TypeError, OverflowError):
+            return None
+
+    @property
     def request_id(self) -> str:
         """Give the id under which the server knows this request, if it is one and not something else."""
         named = self.headers.get("X-Mashery-Message-ID") or self.headers.get("X-Request-Id") or ""
@@ -306,6 +314,11 @@ _OVER_DAY = re.compile(r"over[ ._]rate", re.IGNORECASE)
 _OVER_SECOND = re.compile(r"over[ ._]qps", re.IGNORECASE)
 _GATEWAY = re.compile(r"mashery", re.IGNORECASE)
 
+# v3 answers 429 for three things: too many calls in a second ("throttled"), the day's calls ("quota_exceeded", or
+# "Limit Exceeded" in older words), and too many activities that wait (v3 sheet §6, without its words).
+_DAY_IS_OVER = re.compile(r'"quota_exceeded"|"limit exceeded"', re.IGNORECASE)
+_QUEUE_IS_FULL = re.compile(r"queue", re.IGNORECASE)
+
 
 def _judge(answer: Answer, allow: frozenset[int]) -> Answer:
     if 200 <= answer.status < 300:
@@ -318,18 +331,29 @@ def _judge(answer: Answer, allow: frozenset[int]) -> Answer:
 
 def _check_limits(answer: Answer) -> None:
     if answer.status == 429:
-        seconds = _retry_after(answer.headers.get("Retry-After", ""))
-        raise answer.error(RateLimited, "too many calls in a moment", code="rate_limited", retry_after=seconds)
+        if _DAY_IS_OVER.search(answer.text):
+            raise _day_is_over(answer)
+        if _QUEUE_IS_FULL.search(answer.text):  # about this one request, so the account need not rest
+            raise answer.error(RemoteUnavailable, "too many activities wait already", code="queue_full")
+        raise _too_fast(answer)
     if answer.status != 403:
         return
     told = answer.headers.get("X-Mashery-Error-Code", "") + " " + answer.text
     if _OVER_DAY.search(told):
-        raise answer.error(QuotaExhausted, "the day's calls are used up", code="quota", until=_next_midnight())
+        raise _day_is_over(answer)
     if _OVER_SECOND.search(told):
-        seconds = _retry_after(answer.headers.get("Retry-After", ""))
-        raise answer.error(RateLimited, "too many calls in a moment", code="rate_limited", retry_after=seconds)
+        raise _too_fast(answer)
     if _GATEWAY.search(told) or "X-Mashery-Error-Code" in answer.headers:
         raise answer.error(AuthenticationFailed, "the gateway does not accept the API key", code="forbidden")
+
+
+def _day_is_over(answer: Answer) -> QuotaExhausted:
+    return answer.error(QuotaExhausted, "the day's calls are used up", code="quota", until=_next_midnight())
+
+
+def _too_fast(answer: Answer) -> RateLimited:
+    seconds = _retry_after(answer.headers.get("Retry-After", ""))
+    return answer.error(RateLimited, "too many calls in a moment", code="rate_limited", retry_after=seconds)
 
 
 def _refusal(answer: Answer) -> RemoteError:

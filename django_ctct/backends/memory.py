@@ -8,8 +8,9 @@ Never use it to reach anybody: the account is a few dicts in this process.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
@@ -17,9 +18,21 @@ from typing import Any
 from ..exceptions import ConfigurationError, RemoteConflict, RemoteError, RequestRejected
 from ..sandbox.account import Account
 from ..sandbox.values import Contact, ContactList, Draft, Group, ListDraft, OptIn, Refusal, Refused, Source, Status
-from ..types import ContactStatus, ContactSummary, OptInSource, Permit, RemoteContact, RemoteList, Subscription, Verb
+from ..types import (
+    ContactStatus,
+    ContactSummary,
+    OptInSource,
+    Page,
+    Permit,
+    RemoteContact,
+    RemoteList,
+    Sighting,
+    Subscription,
+    Verb,
+)
 from .atom_entry import ELEMENTS, FIELDS, LIST_NAME_LENGTH, LIST_TYPES
-from .base import BaseBackend, Gate
+from .base import BaseBackend, Gate, Tokens
+from .cursors import Cursors, Place
 from .http import Call, check_options
 
 __all__ = ["MemoryBackend", "account_named"]
@@ -40,13 +53,14 @@ class MemoryBackend(BaseBackend):
     fields = FIELDS
     options = ("account",)
 
-    def __init__(self, options: Mapping[str, Any], *, gate: Gate | None = None) -> None:
-        super().__init__(options, gate=gate)
+    def __init__(self, options: Mapping[str, Any], *, gate: Gate | None = None, tokens: Tokens | None = None) -> None:
+        super().__init__(options, gate=gate, tokens=tokens)
         check_options(options, self.options)
         given = options.get("account", "default")
         if not isinstance(given, Account | str):
             raise ConfigurationError("account must be a name or an account of the sandbox.")
         self.account = account_named(given) if isinstance(given, str) else given
+        self._cursors = Cursors("memory", str(id(self.account)))
 
     # Contacts
 
@@ -100,8 +114,47 @@ class MemoryBackend(BaseBackend):
         return (one for contact, one in self._summaries(call, where) if contact.updated >= since)
 
     def contacts(self) -> Iterator[ContactSummary]:
-        self.gate.acquire()
-        yield from (_summary(contact) for contact in self.account.contacts())
+        yield from (_summary(contact) for contact in self._on(""))
+
+    # Feeds for the pull: like v1, they name no lists
+
+    walks_lists = True
+    #: Contacts of one page.
+    page_size = 50
+
+    def changes(self, since: datetime) -> Iterator[Page]:
+        if since.tzinfo is None:
+            raise ValueError("Ask with an aware moment.")
+        for kind in (Group.ACTIVE, Group.REMOVED, Group.DO_NOT_MAIL):
+            found = [one for one in self._on(kind) if one.updated >= since]
+            for first in range(0, max(len(found), 1), self.page_size):
+                yield self._page(found[first : first + self.page_size])
+
+    def walk(self, lists: Sequence[str], cursor: str = "") -> Iterator[Page]:
+        """Walk the contacts, then the members of each list, the newest first. A page's place is its last id."""
+        wanted = [str(_number(Call("GET", "/lists/{id}/members"), one)) for one in lists]
+        place = self._cursors.read_place(cursor) if cursor else Place()
+        if place.page and not place.page.isdecimal():
+            raise RequestRejected("This is no place in a walk.", code="cursor")
+        return self._walk(place.still(wanted), wanted)
+
+    def _walk(self, place: Place | None, lists: Sequence[str]) -> Iterator[Page]:
+        while place is not None:
+            rest = [one for one in self._on(place.list_id) if not place.page or one.id < int(place.page)]
+            told, more = rest[: self.page_size], len(rest) > self.page_size
+            ahead = place.on_page(str(told[-1].id)) if more else place.ahead(lists)
+            yield replace(self._page(told, place.list_id), cursor=self._cursors.write(ahead))
+            place = ahead
+
+    def _page(self, told: Iterable[Contact], on_list: str = "") -> Page:
+        return Page(tuple(_sighting(one, on_list) for one in told), at=self.account.clock.now().replace(microsecond=0))
+
+    def _on(self, where: Group | str) -> list[Contact]:
+        """Return who is on a list, or everybody, the newest first; who has no address is nobody for v1."""
+        with self._door(Call("GET", "/contacts")):
+            group = where if isinstance(where, Group) or not where else int(where)
+            found = self.account.members(group) if group else self.account.contacts()
+        return [one for one in found if one.address]
 
     # Lists
 
@@ -160,7 +213,7 @@ class MemoryBackend(BaseBackend):
     def _summaries(self, call: Call, where: int | Group) -> Iterator[tuple[Contact, ContactSummary]]:
         with self._door(call):
             found = list(self.account.members(where))
-        yield from ((contact, _summary(contact)) for contact in found)
+        yield from ((contact, _summary(contact)) for contact in found if contact.address)
 
     def _list(self, one: ContactList) -> RemoteList:
         return RemoteList(str(one.id), one.name, self.account.counts()[one.id])
@@ -196,12 +249,19 @@ def _remote(contact: Contact) -> RemoteContact:
         opted_out_at=gone.at if gone else None,
         opted_out_source=_ACTORS[gone.source] if gone else None,
         updated_at=contact.updated,
+        stamp=contact.updated,
         document=contact,
     )
 
 
 def _subscription(one: OptIn) -> Subscription:
     return Subscription(_ACTORS[one.source], one.at)
+
+
+def _sighting(contact: Contact, on_list: str = "") -> Sighting:
+    one = _summary(contact)
+    status = None if on_list else one.status
+    return Sighting(one.remote_id, one.email, status, None, on_list, name=one.name)
 
 
 def _summary(contact: Contact) -> ContactSummary:

@@ -1,7 +1,8 @@
 """What the commands share: the account option, errors in one sentence, exit codes, tables and progress.
 
-A command prints no traceback for an error of ours and no address, ``ctct_plan`` excepted. Exit codes: 0 all is
-well, 1 something needs a person or could not be done, 2 a wrong option.
+A command prints no traceback for an error of ours and no address, but for those that are about people: ``ctct_plan``,
+``ctct_explain`` and ``ctct_verify``. Exit codes: 0 all is well, 1 something needs a person or could not be done, 2 a
+wrong option.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ..exceptions import (
     RemoteUnavailable,
 )
 
-__all__ = ["AccountCommand", "in_local_time"]
+__all__ = ["AccountCommand", "as_sentence", "in_local_time"]
 
 
 class AccountCommand(BaseCommand):
@@ -50,7 +51,7 @@ class AccountCommand(BaseCommand):
             self._check_account(options["account"])
             status = self.carry_out(options)
         except (ConfigurationError, CtctError) as error:
-            raise CommandError(f"{error}{_advice(error, options['account'])}") from error
+            raise CommandError(f"{as_sentence(error)} {_advice(error, options['account'])}".rstrip()) from error
         if status:
             raise SystemExit(status)
 
@@ -119,16 +120,24 @@ def _bar() -> Any:
     return Progress(console=Console(stderr=True))
 
 
+def as_sentence(error: Exception) -> str:
+    """Return an error's text as a sentence that others can follow."""
+    text = str(error)
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def _advice(error: Exception, alias: str | None) -> str:
     match error:
+        case AuthenticationFailed(code="not_connected" | "reconnect"):
+            return f"Connect it in the admin, or with ctct_connect --account {alias or conf.DEFAULT_ACCOUNT}."
         case AuthenticationFailed():
-            return f" Check the credentials in CTCT['ACCOUNTS'][{alias or conf.DEFAULT_ACCOUNT!r}]['OPTIONS']."
+            return f"Check the credentials in CTCT['ACCOUNTS'][{alias or conf.DEFAULT_ACCOUNT!r}]['OPTIONS']."
         case RateLimited():
-            return f" Try again in {error.retry_after:.0f} seconds."
+            return f"Try again in {error.retry_after:.0f} seconds."
         case QuotaExhausted():
-            return f" Try again after {in_local_time(error.until)}."
+            return f"Try again after {in_local_time(error.until)}."
         case AmbiguousWrite():
-            return " It may have been done all the same: look before you repeat it."
+            return "It may have been done all the same: look before you repeat it."
         case RemoteUnavailable():
-            return " Nothing was changed. Try again later."
+            return "Nothing was changed. Try again later."
     return ""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, F, Min, QuerySet
 
-from .. import adapters, catalogue, conf
-from ..models import Account, Contact, ContactList, DatabaseNow, Hold, Quota, SyncState
+from .. import adapters, catalogue, conf, environment, ledger, services, tokens
+from ..models import Account, AuthState, Contact, ContactList, DatabaseNow, Hold, Quota, SyncState
+from ..pull import is_walking
 from ..quota import key_hash
 
 __all__ = ["LONGEST_DELAY", "Health", "examine", "unbound_keys"]
@@ -39,11 +41,37 @@ class Health:
     last_answer_at: datetime | None
     calls_today: int
     calls_per_day: int
+    #: ``fixed`` (credentials in the settings), or how it stands with a person's consent.
+    consent: str = "fixed"
+    renewed_at: datetime | None = None
+    idle_days: int | None = None
+    tokens_unreadable: bool = False
+    looks_like_a_copy: bool = False
+    waits_for_move: bool = False
+    #: When all that had happened at Constant Contact was last known here; ``behind`` means that adds wait for it.
+    news_read_at: datetime | None = None
+    behind: bool = False
+    #: The reading of all contacts: under way since, how many it has seen, and when the last one ended.
+    walk_begun_at: datetime | None = None
+    walk_seen: int = 0
+    walk_ended_at: datetime | None = None
+    approved_at: datetime | None = None
+    approved_by: str = ""
+
+    def notes(self) -> Iterator[str]:
+        """Yield what is worth knowing and is no fault."""
+        if self.approved_at is None:
+            yield (
+                "Nothing is sent yet but opt-outs: read the plan (ctct_plan --known), then approve it (ctct_plan "
+                f"--approve --account {self.account}, or in the admin)."
+            )
+        if self.walk_begun_at is not None:
+            yield f"All contacts are being read: {self.walk_seen} so far."
 
     def problems(self) -> Iterator[str]:
         """Yield what needs a person, one sentence each; nothing when the account is healthy."""
-        if self.credentials_refused_at:
-            yield "Constant Contact refuses the credentials. Check OPTIONS of this account."
+        cut_off = list(self._connection_problems())
+        yield from cut_off or self._news_problems()
         if self.unbound_keys:
             yield f"No list is bound to: {', '.join(self.unbound_keys)}. Bind it with ctct_lists --bind KEY=ID_OR_NAME."
         if self.missing_lists:
@@ -52,6 +80,39 @@ class Health:
             yield f"{failed} contacts failed. The admin says for each what happened."
         if (self.oldest_due_seconds or 0) > LONGEST_DELAY:
             yield "Work has been due for more than 15 minutes. Is a worker running, or cron with ctct_drain?"
+
+    def _news_problems(self) -> Iterator[str]:
+        longest = int(ledger.CATCH_UP.total_seconds() // 60)
+        if self.news_read_at is None and self.walk_begun_at is not None:
+            return  # the first reading is under way: a note says so
+        if self.news_read_at is None:
+            yield "News from Constant Contact was never read: nobody is added until it is. Run ctct_pull."
+        elif self.behind:
+            yield (
+                f"News from Constant Contact is older than {longest} minutes: nobody is added until it is read. "
+                "Is a worker running, or cron with ctct_pull?"
+            )
+
+    def _connection_problems(self) -> Iterator[str]:
+        """Yield what is wrong with the way to the account; where it is no way at all, only that."""
+        connect = f"Connect it in the admin, or with ctct_connect --account {self.account}."
+        if self.looks_like_a_copy:
+            yield (
+                "This database looks like a copy of the live one: nothing is sent. If this is the live site now, "
+                f"say so in the admin, or with ctct_connect --adopt --account {self.account}."
+            )
+        elif self.waits_for_move:
+            yield f"The account was put on another API: nothing is sent until ctct_move --account {self.account}."
+        elif self.tokens_unreadable:
+            yield "The stored tokens cannot be read: their key is not in CTCT['SECRET_KEYS'] any more. Put it back."
+        elif self.consent == AuthState.NEVER:
+            yield f"The account is not connected to Constant Contact. {connect}"
+        elif self.consent == AuthState.RECONNECT:
+            yield f"Constant Contact does not accept the consent any more. {connect}"
+        elif self.credentials_refused_at:
+            yield "Constant Contact refuses the credentials. Check OPTIONS of this account."
+        if self.idle_days is not None:
+            yield f"The connection was not used for {self.idle_days} days; after 180 it ends. Is a worker running?"
 
 
 def examine(alias: str) -> Health:
@@ -74,7 +135,30 @@ def examine(alias: str) -> Health:
         last_answer_at=row.reached_at,
         calls_today=_calls(settings, now),
         calls_per_day=settings.calls_per_day,
+        looks_like_a_copy=environment.is_copy(row),
+        waits_for_move=services.waits_for_move(row, tokens.wire(settings)),
+        news_read_at=row.pulled_at,
+        behind=ledger.is_behind(row),
+        walk_begun_at=row.walk_begun_at if is_walking(row) else None,
+        walk_seen=row.walk_seen,
+        walk_ended_at=row.walk_ended_at,
+        approved_at=row.approved_at,
+        approved_by=row.approved_by,
+        **_consent(settings, row, now),
     )
+
+
+def _consent(settings: conf.AccountSettings, row: Account, now: datetime) -> dict[str, Any]:
+    """Return what there is to know of a connection by consent; nothing for one by fixed credentials."""
+    if not tokens.uses_consent(settings):
+        return {}
+    idle = now - row.refreshed_at if row.tokens and row.refreshed_at else timedelta(0)
+    return {
+        "consent": row.auth_state if row.tokens else AuthState.NEVER.value,
+        "renewed_at": row.refreshed_at,
+        "idle_days": idle.days if idle > tokens.IDLE_WARNING else None,
+        "tokens_unreadable": tokens.unreadable(row),
+    }
 
 
 def unbound_keys(account: Account) -> frozenset[str]:

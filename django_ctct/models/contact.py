@@ -6,7 +6,7 @@ disjoint. "Pending" is not stored: it *is* ``desired_gen > applied_gen``. Tables
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
@@ -17,10 +17,17 @@ from .account import Account, ContactList
 from .clock import DatabaseNow
 from .indexes import PartialIndex
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-__all__ = ["Contact", "Hold", "ListOptOut", "Membership", "Refusal", "RemoteMembership", "SyncState"]
+__all__ = [
+    "Contact",
+    "FormerAddress",
+    "Hold",
+    "ListOptOut",
+    "Membership",
+    "PastAddress",
+    "Refusal",
+    "RemoteMembership",
+    "SyncState",
+]
 
 
 #: From this many tries in vain on, staff are told "failed" although the tries go on.
@@ -43,6 +50,7 @@ class Refusal(models.TextChoices):
     NONE = "", _("not refused")
     OPTED_OUT = "opted_out", _("has opted out: Do Not Mail")
     LEFT_LIST = "left_list", _("has left a list")
+    MISSING = "missing", _("a list is gone at Constant Contact")
 
 
 class SyncState(models.TextChoices):
@@ -73,11 +81,28 @@ class ContactQuerySet(models.QuerySet["Contact"]):
         )
 
     def for_address(self, account: Account, email: str) -> Contact:
-        """Return the row of an address, made on first use. Raise ``ValueError`` where two people would become one."""
+        """Return the row of an address, made on first use. Raise ``ValueError`` where two people would become one.
+
+        An address that a contact is about to give up at Constant Contact is still hers (``renamed_from``).
+        """
+        moved = self.renamed_from(account.pk, email)
+        if moved is not None:
+            return moved
         row, _made = self.get_or_create(account=account, email=email)
         if row.email != email:
             raise ValueError("The database takes two addresses for one: give Contact.email a binary collation.")
         return row
+
+    def renamed_from(self, account_id: int, email: str) -> Contact | None:
+        """Return the row that has another address by now and that Constant Contact still knows by this one."""
+        known = self.filter(account_id=account_id, known_as=email).exclude(email=email)
+        moved = known.filter(former_addresses__email=email).order_by("pk").first()
+        return None if moved and self.filter(account_id=account_id, email=email).exists() else moved
+
+    def once_known_as(self, account_id: int, email: str) -> ContactQuerySet:
+        """Return the rows that had an address until not long ago (``PastAddress.KEPT``)."""
+        past = PastAddress.objects.filter(email=email, at__gte=DatabaseNow() - PastAddress.KEPT)
+        return self.filter(account_id=account_id, pk__in=past.values("contact_id"))
 
     def with_moment(self) -> ContactQuerySet:
         """Annotate the database's time of reading; ``moment_of`` gives it."""
@@ -113,6 +138,7 @@ class Contact(models.Model):
     remote_id = models.CharField(  # noqa: DJ001 - null is "not known there"; an id is unique
         _("id at Constant Contact"), max_length=64, null=True, blank=True
     )
+    known_as = models.CharField(_("last seen there as"), max_length=254, blank=True, db_index=True)
     status = models.CharField(
         _("status"), max_length=12, choices=[(s.value, s.label) for s in ContactStatus], blank=True
     )
@@ -130,6 +156,7 @@ class Contact(models.Model):
     applied_gen = models.PositiveBigIntegerField(_("wish confirmed"), default=0)
     refusal = models.CharField(_("refused"), max_length=10, choices=Refusal.choices, default=Refusal.NONE, blank=True)
     seen_at = models.DateTimeField(_("last read"), null=True, blank=True)
+    walk = models.PositiveIntegerField(default=0, editable=False)  # the last full pull that met her
     synced_at = models.DateTimeField(_("in sync at"), null=True, blank=True)
     error_code = models.CharField(_("last error"), max_length=40, blank=True)
     error_text = models.CharField(_("what happened"), max_length=300, blank=True)
@@ -165,6 +192,7 @@ class Contact(models.Model):
             ("sync_contact", "Can ask for a contact to be synced now"),
             ("remove_contact", "Can remove a contact from all managed lists"),
             ("opt_out_contact", "Can opt a contact out for good"),
+            ("review_contact", "Can decide about someone who left a list at Constant Contact"),
         ]
 
     def __str__(self) -> str:
@@ -173,6 +201,55 @@ class Contact(models.Model):
     def __repr__(self) -> str:
         # Reprs end up in logs and error mails: no address.
         return f"<Contact {self.pk}>"
+
+
+class FormerAddress(models.Model):
+    """An address that a contact had before this one. It is forgotten once Constant Contact has the new one.
+
+    Where no contact of ours has the address, it may be the one that Constant Contact still knows her by; ``sought``:
+    a contact may have been made there under it without our knowing. Where one of ours has it, what that one has opted
+    out of follows her from there.
+    """
+
+    contact = models.ForeignKey(
+        Contact, on_delete=models.CASCADE, related_name="former_addresses", verbose_name=_("contact")
+    )
+    email = models.CharField(_("address"), max_length=254, db_index=True)
+    at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("given up at"))
+    sought = models.BooleanField(default=False)
+
+    class Meta:
+        verbose_name = _("former address")
+        verbose_name_plural = _("former addresses")
+        constraints = [models.UniqueConstraint(fields=["contact", "email"], name="ctct_former_address_once")]
+
+    def __str__(self) -> str:
+        return f"a former address of contact {self.contact_id}"
+
+
+class PastAddress(models.Model):
+    """An address that a contact had, which Constant Contact does not know any more: for links in old letters.
+
+    It is used for nothing else, and kept for ``KEPT``: so long a link to unsubscribe has to work.
+    """
+
+    #: As the laws ask for: 30 days in the USA, 60 in Canada.
+    KEPT = timedelta(days=60)
+
+    contact = models.ForeignKey(
+        Contact, on_delete=models.CASCADE, related_name="past_addresses", verbose_name=_("contact")
+    )
+    email = models.CharField(_("address"), max_length=254, db_index=True)
+    at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("given up at"))
+
+    class Meta:
+        verbose_name = _("past address")
+        verbose_name_plural = _("past addresses")
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["contact", "email"], name="ctct_past_address_once")]
+
+    def __str__(self) -> str:
+        return f"a past address of contact {self.contact_id}"
 
 
 class Membership(models.Model):
@@ -202,6 +279,7 @@ class RemoteMembership(models.Model):
     source = models.CharField(max_length=7, choices=[(s.value, s.value) for s in OptInSource], blank=True)
     since = models.DateTimeField(null=True, blank=True)
     foreign = models.BooleanField(default=False, help_text=_("Added at Constant Contact, not by the site's wish."))
+    walk = models.PositiveIntegerField(default=0, editable=False)  # the last full pull that met her there (v1)
 
     class Meta:
         verbose_name = _("list at Constant Contact")
@@ -213,12 +291,19 @@ class RemoteMembership(models.Model):
 
 
 class ListOptOut(models.Model):
-    """The person left one list. It is sticky: only a later consent of her own for that list outweighs it."""
+    """The person left one list. It is sticky: only a later consent of her own for that list outweighs it.
+
+    Where the remote told of it, nobody knows whether she or the account's owner did it: staff look at it once and
+    respect it, or put her back with a reason (``put_back_why``); then it does not count any more.
+    """
 
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="list_opt_outs")
     list = models.ForeignKey(ContactList, on_delete=models.CASCADE, related_name="opt_outs")
     at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("at"))
     source = models.CharField(_("where"), max_length=6, choices=[(s.value, s.value) for s in OptOutSource])
+    reviewed_at = models.DateTimeField(_("looked at"), null=True, blank=True)
+    reviewed_by = models.CharField(_("looked at by"), max_length=150, blank=True)
+    put_back_why = models.CharField(_("put back because"), max_length=300, blank=True)
 
     class Meta:
         verbose_name = _("opt-out of a list")

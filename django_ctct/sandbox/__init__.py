@@ -1,8 +1,8 @@
 """A Constant Contact that runs here: one account in memory, with the documented rules, over real HTTP.
 
 It exists so that the demo, the tests and a site's own CI can talk to something that behaves, and misbehaves,
-like the service. It is written from the protocol sheets and imports nothing else of this package: the client
-and the sandbox can disagree, and a test then shows it.
+like the service, on both of its wires (v1 and v3) at once. It is written from the protocol sheets and imports
+nothing else of this package: the client and the sandbox can disagree, and a test then shows it.
 
     with serve() as sandbox:
         requests.get(sandbox.url + "/_sandbox/state")

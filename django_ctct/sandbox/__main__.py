@@ -83,7 +83,11 @@ def _introduce(running: RunningSandbox, *, quiet: bool) -> None:
             f"  username      {known.username}",
             f"  API key       {known.api_key}",
             f"  password      {known.password}",
-            f"  access token  {known.access_token}",
+            f"  access token  {known.access_token} (both wires)",
+            f"  v3 base URL   {running.url}/v3",
+            f"  OAuth server  {running.url}/oauth2/default/v1",
+            f"  client id     {known.client_id}",
+            f"  client secret {known.client_secret}",
             "Open the address in a browser to see the account. Stop with Ctrl+C.",
         ]
     print("\n".join(lines), flush=True)  # noqa: T201 -- a command speaks

@@ -2,19 +2,21 @@
 
 It exists so that every door (v1, v3, the page, the controls) meets the same account. It knows no HTTP and no
 document format: it takes drafts, returns immutable values, and refuses with ``Refused``. One lock serialises
-all of it. The rules are those of the v1 protocol sheet, §3, §4 and §6.
+all of it. The rules are those of the v1 protocol sheet, §3, §4 and §6; what v3 asks beyond them is in
+``people``, which keeps its contacts here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from threading import RLock
 from uuid import uuid4
 
 from django_ctct.sandbox.gate import Gate
+from django_ctct.sandbox.profile import Permission
+from django_ctct.sandbox.shelf import Shelf
 from django_ctct.sandbox.switches import Switches
 from django_ctct.sandbox.values import (
     Clock,
@@ -46,15 +48,23 @@ class Account:
         self.clock = clock or Clock()
         self.gate = Gate(self.clock)
         self.lock = RLock()
+        self.shelf = Shelf(self.clock)
         self.generation = 0
+        self._at_reset: list[Callable[[], None]] = []
         self._empty()
 
     def _empty(self) -> None:
         self._contacts: dict[int, Contact] = {}
         self._ids: dict[str, int] = {}
-        self._lists: dict[int, ContactList] = {}
+        self._uuids: dict[str, int] = {}
         self._last_contact = 0
-        self._last_list = 0
+        self.shelf.clear()
+        for forget in self._at_reset:
+            forget()
+
+    def at_reset(self, forget: Callable[[], None]) -> None:
+        """Have what hangs on this account cleared together with it."""
+        self._at_reset.append(forget)
 
     def reset(self) -> None:
         """Become a fresh account: no contact, no list, nothing used of the quota, the real time."""
@@ -85,10 +95,18 @@ class Account:
 
     def contact_of_uuid(self, uuid: str) -> Contact:
         """Return one contact by its uuid, or refuse."""
-        for contact in self.contacts():
-            if contact.uuid == uuid:
-                return contact
-        raise Refused(Refusal.UNKNOWN_CONTACT)
+        with self.lock:
+            return self.contact(self._uuids.get(uuid, 0))
+
+    def contacts_after(self, contact_id: int) -> Iterator[Contact]:
+        """Go through the contacts with a greater number, smallest first; hold the lock meanwhile."""
+        known = map(self._contacts.get, range(contact_id + 1, self._last_contact + 1))
+        return filter(None, known)
+
+    def contacts_before(self, contact_id: int = 0) -> Iterator[Contact]:
+        """Go through the contacts with a smaller number, or through all of them, greatest first."""
+        known = map(self._contacts.get, range((contact_id or self._last_contact + 1) - 1, 0, -1))
+        return filter(None, known)
 
     def find(self, address: str) -> Contact | None:
         """Return the contact of an address; the match is case-sensitive on lower case (v1 sheet §3.3)."""
@@ -99,18 +117,17 @@ class Account:
     def lists(self) -> list[ContactList]:
         """Return the ordinary lists, oldest first."""
         with self.lock:
-            return list(self._lists.values())
+            return self.shelf.all()
 
     def contact_list(self, list_id: int) -> ContactList:
         """Return one list by its number, or refuse."""
         with self.lock:
-            if list_id not in self._lists:
-                raise Refused(Refusal.UNKNOWN_LIST)
-            return self._lists[list_id]
+            return self.shelf.get(list_id)
 
     def list_named(self, name: str) -> ContactList | None:
         """Return the list of that very name."""
-        return next((each for each in self.lists() if each.name == name), None)
+        with self.lock:
+            return self.shelf.named(name)
 
     def counts(self) -> Counter[int]:
         """Return how many contacts are on each list."""
@@ -118,10 +135,14 @@ class Account:
 
     def members(self, where: int | Group) -> Iterable[Contact]:
         """Return the contacts on an ordinary or a system list, newest id first; refuse an unknown list."""
+        return self.among(self.contacts(), where)
+
+    def among(self, contacts: Iterable[Contact], where: int | Group) -> Iterator[Contact]:
+        """Go through those of the contacts that are on a list; refuse an unknown one."""
         if isinstance(where, Group):
-            return [contact for contact in self.contacts() if contact.group is where]
+            return (contact for contact in contacts if contact.group is where)
         self.contact_list(where)
-        return [contact for contact in self.contacts() if where in contact.memberships]
+        return (contact for contact in contacts if where in contact.memberships)
 
     # Writing contacts
 
@@ -134,7 +155,8 @@ class Account:
             else:
                 self._refuse_taken(draft.address)
                 lists = self._checked(draft.lists or frozenset(), needs_list)
-            return self._keep(self._on_lists(self._blank(draft), lists, draft.source))
+            blank = replace(self.blank(draft.address, draft.source), fields=dict(draft.fields))
+            return self._keep(self._on_lists(blank, lists, draft.source))
 
     def update(self, contact_id: int, draft: Draft, *, version: int | None = None) -> Contact:
         """Rewrite a contact: unknown, then opt-out, then list rules, then the address (v1 sheet §12.3)."""
@@ -148,6 +170,7 @@ class Account:
             if draft.address.lower() != old.address:
                 self._refuse_taken(draft.address)
             new = replace(old, address=draft.address.lower(), fields={**old.fields, **draft.fields})
+            new = replace(new, spelling=draft.address, updated_by=draft.source)
             return self._replace(old, self._on_lists(new, lists, draft.source))
 
     def opt_out(self, contact_id: int, source: Source, reason: str = "") -> Contact:
@@ -156,8 +179,10 @@ class Account:
             old = self.contact(contact_id)
             now = self.clock.now()
             gone = OptOut(source, now, reason)
-            new = replace(old, memberships={}, opt_out=gone, awaiting=False, confirmed=False)
-            return self._keep(replace(new, updated=now, version=old.version + 1))
+            kept = old.memberships if self.switches.unsubscribed_keeps_lists else {}
+            new = replace(old, memberships=kept, opt_out=gone, awaiting=False, confirmed=False, updated_by=source)
+            updated = now if self.switches.updated_bump_on_opt_out else old.updated
+            return self._keep(replace(new, updated=updated, version=old.version + 1))
 
     def set_lists(self, contact_id: int, lists: frozenset[int], source: Source) -> Contact:
         """Set the lists as the web pages do: an opt-out is undone by the contact alone, never by the owner."""
@@ -167,14 +192,20 @@ class Account:
                 raise Refused(Refusal.OPTED_OUT)
             for list_id in lists:
                 self.contact_list(list_id)
-            new = self._on_lists(old, lists, source)
+            new = replace(self._on_lists(old, lists, source), updated_by=source)
             return self._keep(replace(new, updated=self.clock.now(), version=old.version + 1))
 
     def confirm(self, contact_id: int) -> Contact:
-        """Note the contact's click on the confirmation mail."""
+        """Note the contact's click on a confirmation mail; on an invitation it ends the opt-out too."""
         with self.lock:
             old = self.contact(contact_id)
-            new = replace(old, awaiting=False, confirmed=True)
+            asked = old.invitation
+            if asked is not None and not asked.answered and old.opt_out is not None:
+                lists = self.shelf.known(asked.lists) | old.memberships.keys()
+                old = replace(old, opt_out=None, invitation=replace(asked, answered=True))
+                old = self._on_lists(old, lists, Source.CONTACT)
+            new = replace(old, awaiting=False, confirmed=True, permission=Permission.EXPLICIT)
+            new = replace(new, updated_by=Source.CONTACT)
             return self._keep(replace(new, updated=self.clock.now(), version=old.version + 1))
 
     def put(self, contact: Contact) -> Contact:
@@ -182,26 +213,33 @@ class Account:
         with self.lock:
             return self._keep(contact)
 
-    def _blank(self, draft: Draft) -> Contact:
+    def blank(self, address: str, source: Source) -> Contact:
+        """Return a contact with a number of its own, on no list and not stored yet."""
         now = self.clock.now()
         self._last_contact += 1
         return Contact(
             id=self._last_contact,
             uuid=str(uuid4()),
-            address=draft.address.lower(),
-            fields=dict(draft.fields),
+            address=address.lower(),
+            fields={},
             memberships={},
-            opt_in=OptIn(draft.source, now),
+            opt_in=OptIn(source, now),
             inserted=now,
             updated=now,
+            spelling=address,
+            permission=Permission.EXPLICIT if source is Source.CONTACT else Permission.IMPLICIT,
+            created_by=source,
+            updated_by=source,
         )
 
     def _keep(self, contact: Contact) -> Contact:
         before = self._contacts.get(contact.id)
         if before is not None:
-            del self._ids[before.address]
+            self._ids.pop(before.address, None)
         self._contacts[contact.id] = contact
-        self._ids[contact.address] = contact.id
+        self._uuids[contact.uuid] = contact.id
+        if contact.address:
+            self._ids[contact.address] = contact.id
         return contact
 
     def _replace(self, old: Contact, new: Contact) -> Contact:
@@ -216,14 +254,20 @@ class Account:
         kept = contact.memberships if self.switches.keep_optin_on_kept_membership else {}
         memberships = {each: kept.get(each, fresh) for each in sorted(lists)}
         if not memberships:
-            return replace(contact, memberships={}, awaiting=False)
-        if contact.memberships:
-            return replace(contact, memberships=memberships)
+            gone = self.switches.v1_removed_in_v3 == "deleted" and bool(contact.memberships)
+            deleted = self.clock.now() if gone else contact.deleted
+            return replace(contact, memberships={}, awaiting=False, deleted=deleted)
+        # Who has opted out but is on lists all the same (a switch) comes back by a further list only.
+        first = not contact.memberships if contact.opt_out is None else bool(lists - contact.memberships.keys())
+        contact = replace(contact, memberships=memberships, deleted=None)
+        if not first:
+            return contact
         waits = self.switches.confirmed_optin and source is Source.CONTACT and not contact.confirmed
-        return replace(contact, memberships=memberships, opt_in=fresh, opt_out=None, awaiting=waits)
+        permission = Permission.EXPLICIT if source is Source.CONTACT else contact.permission
+        return replace(contact, opt_in=fresh, opt_out=None, awaiting=waits, permission=permission)
 
     def _checked(self, lists: frozenset[int], needs_list: bool) -> frozenset[int]:
-        valid = lists & self._lists.keys()
+        valid = self.shelf.known(lists)
         if needs_list and not valid:
             raise Refused(Refusal.NO_VALID_LIST)
         # A PUT that names unknown lists only must not be taken for a PUT of no lists.
@@ -256,33 +300,19 @@ class Account:
     def create_list(self, draft: ListDraft) -> ContactList:
         """Add a list, or refuse a name that is taken."""
         with self.lock:
-            self._refuse_name(draft.name)
-            self._last_list += 1
-            return self._keep_list(self._last_list, str(uuid4()), draft)
+            return self.shelf.create(draft)
 
     def update_list(self, list_id: int, draft: ListDraft) -> ContactList:
         """Rewrite a list, or refuse a name that another list has."""
         with self.lock:
-            old = self.contact_list(list_id)
-            if draft.name != old.name:
-                self._refuse_name(draft.name)
-            return self._keep_list(old.id, old.uuid, draft)
+            return self.shelf.update(list_id, draft)
 
     def delete_list(self, list_id: int) -> None:
         """Drop a list; who was on no other list is Removed by that (v1 sheet §4.3: presumed)."""
         with self.lock:
             self.contact_list(list_id)
             for contact in self.members(list_id):
-                rest = frozenset(contact.memberships) - {list_id}
-                self.set_lists(contact.id, rest, Source.CUSTOMER)
-            del self._lists[list_id]
-
-    def _keep_list(self, list_id: int, uuid: str, draft: ListDraft) -> ContactList:
-        now: datetime = self.clock.now()
-        kept = ContactList(list_id, uuid, draft.name, now, draft.sort_order, draft.opt_in_default)
-        self._lists[list_id] = kept
-        return kept
-
-    def _refuse_name(self, name: str) -> None:
-        if self.list_named(name) is not None:
-            raise Refused(Refusal.NAME_TAKEN)
+                rest = {each: opt_in for each, opt_in in contact.memberships.items() if each != list_id}
+                new = replace(contact, memberships=rest, awaiting=contact.awaiting and bool(rest))
+                self._keep(replace(new, updated=self.clock.now(), version=contact.version + 1))
+            self.shelf.drop(list_id)

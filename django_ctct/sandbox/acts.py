@@ -12,10 +12,23 @@ from typing import Any
 
 from django_ctct.sandbox.account import Account
 from django_ctct.sandbox.fields import element_name
-from django_ctct.sandbox.values import Contact, Draft, ListDraft, OptIn, OptOut, Refusal, Refused, Source, Status
+from django_ctct.sandbox.profile import Permission
+from django_ctct.sandbox.values import (
+    Contact,
+    Draft,
+    ListDraft,
+    OptOut,
+    Refusal,
+    Refused,
+    Source,
+    Status,
+)
 
 _OWN_WORDS = frozenset(
-    {"email", "lists", "status", "source", "confirmed", "opt_out_source", "opt_out_reason", "do", "list", "to"}
+    {
+        *("email", "lists", "status", "source", "confirmed", "opt_out_source", "opt_out_reason", "do", "list", "to"),
+        *("permission", "deleted"),
+    }
 )
 
 
@@ -54,7 +67,13 @@ def _place(account: Account, given: Mapping[str, Any]) -> None:
     status = _status(given, bool(lists))
     draft = Draft(_address(given), _fields(given), lists, _source(given, "source", Source.CUSTOMER))
     contact = account.create(draft, needs_list=False)
-    contact = replace(contact, awaiting=status is Status.UNCONFIRMED, confirmed=given.get("confirmed") is True)
+    permission = _permission(given)
+    awaiting = status is Status.UNCONFIRMED or permission is Permission.PENDING
+    contact = replace(contact, awaiting=awaiting, confirmed=given.get("confirmed") is True)
+    if permission not in (None, Permission.PENDING, Permission.UNSUBSCRIBED):
+        contact = replace(contact, permission=permission)
+    if given.get("deleted") is True:
+        contact = replace(contact, deleted=account.clock.now(), memberships={})
     if status is Status.DO_NOT_MAIL:
         source = _source(given, "opt_out_source", Source.CONTACT)
         gone = OptOut(source, account.clock.now(), str(given.get("opt_out_reason") or ""))
@@ -64,6 +83,8 @@ def _place(account: Account, given: Mapping[str, Any]) -> None:
 
 def _status(given: Mapping[str, Any], on_lists: bool) -> Status:
     default = Status.ACTIVE if on_lists else Status.REMOVED
+    if _permission(given) is Permission.UNSUBSCRIBED:
+        default = Status.DO_NOT_MAIL
     word = given.get("status") or default
     if word not in {each.value for each in Status}:
         raise ValueError(f"The status is one of: {', '.join(Status)}.")
@@ -71,6 +92,14 @@ def _status(given: Mapping[str, Any], on_lists: bool) -> Status:
     if on_lists != (status in (Status.ACTIVE, Status.UNCONFIRMED)):
         raise ValueError(f"A contact with the status {status.value} is on {'no' if on_lists else 'a'} list.")
     return status
+
+
+def _permission(given: Mapping[str, Any]) -> Permission | None:
+    """Return the permission of v3 that a contact of the scene is to have."""
+    word = given.get("permission")
+    if word is not None and word not in {each.value for each in Permission}:
+        raise ValueError(f"The permission is one of: {', '.join(Permission)}.")
+    return None if word is None else Permission(word)
 
 
 def _address(given: Mapping[str, Any], name: str = "email") -> str:
@@ -183,10 +212,12 @@ def _edit(account: Account, given: Mapping[str, Any]) -> None:
 
 def _delete(account: Account, given: Mapping[str, Any]) -> None:
     """Delete as the web pages do: softly, it shows up as Removed and its address stays taken (§6)."""
-    account.set_lists(_contact(account, given).id, frozenset(), Source.CUSTOMER)
+    contact = account.set_lists(_contact(account, given).id, frozenset(), Source.CUSTOMER)
+    account.put(replace(contact, deleted=account.clock.now()))
 
 
 def _add(account: Account, given: Mapping[str, Any]) -> None:
+    """Put on a list, which also brings back who was deleted, never who has opted out."""
     contact = _contact(account, given)
     lists = frozenset({_list(account, given)}) | contact.memberships.keys()
     account.set_lists(contact.id, lists, Source.CUSTOMER)
@@ -229,50 +260,3 @@ _ACTS: dict[str, Callable[[Account, Mapping[str, Any]], None]] = {
     "rename_list": _rename_list,
     "delete_list": _delete_list,
 }
-
-
-def state(account: Account) -> dict[str, Any]:
-    """Return the whole account as JSON-ready values."""
-    with account.lock:
-        names = {each.id: each.name for each in account.lists()}
-        counts, switches = account.counts(), account.switches
-        return {
-            "contacts": [contact_state(contact, names) for contact in account.contacts()],
-            "lists": [
-                {"id": each.id, "uuid": each.uuid, "name": each.name, "count": counts[each.id]}
-                for each in account.lists()
-            ],
-            "quota": {
-                "used": account.gate.used_today(),
-                "limit": switches.calls_per_day,
-                "per_second": switches.calls_per_second,
-                "on": switches.rate_limit,
-            },
-            "clock": account.clock.now().isoformat(timespec="milliseconds"),
-            "switches": switches.as_dict(),
-        }
-
-
-def contact_state(contact: Contact, names: Mapping[int, str]) -> dict[str, Any]:
-    """Return one contact as JSON-ready values; lists sorted by name."""
-    gone = contact.opt_out
-    return {
-        "id": contact.id,
-        "uuid": contact.uuid,
-        "email": contact.address,
-        "status": contact.status.value,
-        "lists": sorted(names[each] for each in contact.memberships),
-        "list_ids": sorted(contact.memberships),
-        "sources": {names[each]: opt_in.source.value for each, opt_in in contact.memberships.items()},
-        "opt_in": _opt_in_state(contact.opt_in),
-        "opt_out": gone and {"source": gone.source.value, "time": gone.at.isoformat(), "reason": gone.reason},
-        "confirmed": contact.confirmed,
-        "inserted": contact.inserted.isoformat(),
-        "updated": contact.updated.isoformat(),
-        "version": contact.version,
-        "fields": {name: text for name, text in contact.fields.items() if text},
-    }
-
-
-def _opt_in_state(opt_in: OptIn) -> dict[str, str]:
-    return {"source": opt_in.source.value, "time": opt_in.at.isoformat()}

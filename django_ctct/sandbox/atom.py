@@ -118,10 +118,9 @@ class AtomDoor:
         """GET /contacts: all, searched, or changed since."""
         switches = self.account.switches
         query = atom_pages.read_query(request.query, self.account)
-        found = atom_pages.select(self.account, query)
-        if query.emails and not found and switches.email_miss == "error":
+        contacts, last = atom_pages.page_of(atom_pages.select(self.account, query), switches.page_size)
+        if query.emails and not contacts and switches.email_miss == "error":
             raise Unacceptable(500, "Server Error")
-        contacts, last = atom_pages.page_of(found, query.after, switches.page_size, falling=True)
         page = self._page(request, "contacts", "Contacts", "contacts", query, last)
         return self._feed(self._writer().contacts_feed(page, contacts, search=bool(query.emails)))
 
@@ -214,8 +213,8 @@ class AtomDoor:
     def lists(self, request: Request, _: str) -> Answer:
         """GET /lists: the system lists first, on the first page."""
         query = atom_pages.read_query(request.query, self.account)
-        size = self.account.switches.page_size
-        lists, last = atom_pages.page_of(self.account.lists(), query.after, size, falling=False)
+        rest = (each for each in self.account.lists() if each.id > query.after)
+        lists, last = atom_pages.page_of(rest, self.account.switches.page_size)
         groups = () if query.after else (Group.ACTIVE, Group.DO_NOT_MAIL, Group.REMOVED)
         writer, counts = self._writer(), self.account.counts()
         page = self._page(request, "lists", "Contact Lists", writer.uri("lists"), query, last)
@@ -262,8 +261,9 @@ class AtomDoor:
         """GET /lists/{n}/members, system lists too (§2)."""
         query = atom_pages.read_query(request.query, self.account)
         where = int(name) if name.isdigit() else Group(name)
-        found = list(self.account.members(where))
-        contacts, last = atom_pages.page_of(found, query.after, self.account.switches.page_size, falling=True)
+        found = self.account.among(self.account.contacts_before(query.after), where)
+        mailed = (contact for contact in found if contact.address)
+        contacts, last = atom_pages.page_of(mailed, self.account.switches.page_size)
         writer, collection = self._writer(), f"lists/{name}/members"
         page = self._page(request, collection, "Contacts", writer.uri(collection), query, last)
         return self._feed(writer.members_feed(page, contacts))

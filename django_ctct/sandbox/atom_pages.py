@@ -7,9 +7,10 @@ since one client lower-cases whole URLs (v1 sheet §1.1, §3.2, §3.3). It write
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import TypeVar
 from urllib.parse import parse_qs
 
@@ -90,7 +91,7 @@ def _from_token(token: str, account: Account) -> Query:
         raise Unacceptable(400, "The next token is not one of ours") from error
     life = account.switches.next_token_life
     if life and account.clock.now().timestamp() - issued > life:
-        raise Unacceptable(400, "The next token has expired")
+        raise Unacceptable(int(account.switches.next_token_refusal), "The next token has expired")
     return query
 
 
@@ -105,26 +106,35 @@ def _checked(query: Query) -> Query:
     return query
 
 
-def select(account: Account, query: Query) -> list[Contact]:
-    """Return the contacts that the query asks for, newest id first."""
+def select(account: Account, query: Query) -> Iterator[Contact]:
+    """Go through the contacts that the query asks for, behind its place, newest id first.
+
+    v1 knows none without an address.
+    """
     if query.emails:
-        return [contact for contact in account.contacts() if contact.address in query.emails]
+        return _found(account, query)
+    contacts = (contact for contact in account.contacts_before(query.after) if contact.address)
     if not query.since:
-        return account.contacts()
-    where = Group(query.group) if query.group else query.list_id
-    return [contact for contact in account.members(where) if _changed(account, contact, query.since)]
+        return contacts
+    changed = _changed(account, contacts, query.since)
+    return account.among(changed, Group(query.group) if query.group else query.list_id)
 
 
-def _changed(account: Account, contact: Contact, since: str) -> bool:
-    bound = read_time(since)
+def _found(account: Account, query: Query) -> Iterator[Contact]:
+    found = {contact.id: contact for each in query.emails if each and (contact := account.find(each))}
+    return (found[number] for number in sorted(found, reverse=True) if not query.after or number < query.after)
+
+
+def _changed(account: Account, contacts: Iterator[Contact], since: str) -> Iterator[Contact]:
+    bound, inclusive = read_time(since), account.switches.updatedsince_inclusive
     if bound is None:
-        return False
-    inclusive = account.switches.updatedsince_inclusive
-    return contact.updated > bound or (inclusive and contact.updated == bound)
+        return iter(())
+    if not inclusive:
+        bound += timedelta(milliseconds=1)
+    return (contact for contact in contacts if contact.updated >= bound)
 
 
-def page_of(items: Sequence[Item], after: int, size: int, *, falling: bool) -> tuple[list[Item], int]:
-    """Cut one page behind the id ``after``; return it with the id to go on from, 0 on the last page."""
-    rest = [each for each in items if not after or (each.id < after if falling else each.id > after)]
-    page = rest[:size]
-    return page, page[-1].id if len(rest) > size else 0
+def page_of(items: Iterable[Item], size: int) -> tuple[list[Item], int]:
+    """Cut one page; return it with the id to go on behind, 0 on the last page."""
+    page = list(islice(items, size + 1))
+    return page[:size], page[size - 1].id if len(page) > size else 0

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Protocol, cast
 
 from django_ctct.sandbox.fault_play import Line
-from django_ctct.sandbox.wire import BODY_LIMIT, Answer, Request, text_answer
+from django_ctct.sandbox.wire import BODY_LIMIT, Answer, Request, body_limit, text_answer
 
 _DRAINED = 4 * BODY_LIMIT
 """Bytes of a refused body that are read and dropped, so that the client can read the refusal."""
@@ -49,9 +49,10 @@ class Connection(BaseHTTPRequestHandler):
         length = self._announced()
         if length is None:
             return None
-        if length > BODY_LIMIT:
+        limit = body_limit(self.path)
+        if length > limit:
             self._drain(length)
-            self._refuse(413, f"Content Too Large: at most {BODY_LIMIT} bytes")
+            self._refuse(413, f"Content Too Large: at most {limit} bytes")
             return None
         body = self.rfile.read(length)
         if len(body) == length:

@@ -1,4 +1,4 @@
-"""The levers for machines under ``/_sandbox/``: state, requests, reset, act, faults, switches, clock.
+"""The levers for machines under ``/_sandbox/``: state, requests, reset, act, faults, switches, clock, oauth.
 
 It exists so that tests and a site's own CI can drive the sandbox by JSON. It is not part of any wire of
 Constant Contact, needs no credentials, and refuses requests that a foreign web page could have caused.
@@ -10,10 +10,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django_ctct.sandbox import acts
+from django_ctct.sandbox import acts, state
 from django_ctct.sandbox.account import Account
 from django_ctct.sandbox.faults import Faults, read_fault
 from django_ctct.sandbox.journal import Journal
+from django_ctct.sandbox.json_api import JsonApi
 from django_ctct.sandbox.values import Refused
 from django_ctct.sandbox.wire import Answer, Request
 
@@ -23,15 +24,19 @@ PREFIX = "/_sandbox/"
 class Controls:
     """Answer the control requests of one sandbox; every wrong input is a 400 with a sentence."""
 
-    def __init__(self, account: Account, journal: Journal, faults: Faults, landing: Callable[[], int]) -> None:
+    def __init__(
+        self, account: Account, journal: Journal, faults: Faults, landing: Callable[[], int], api: JsonApi
+    ) -> None:
         self._account = account
         self._journal = journal
         self._faults = faults
         self._landing = landing
+        self._api = api
         self._verbs: Mapping[tuple[str, str], Callable[[Any], object]] = {
             ("GET", "state"): lambda _: self._state(),
             ("GET", "requests"): lambda _: self._requests(),
             ("DELETE", "requests"): lambda _: self._journal.clear(),
+            ("GET", "exchanges"): lambda _: self._exchanges(),
             ("POST", "reset"): self._reset,
             ("POST", "act"): self._act,
             ("GET", "faults"): lambda _: {"faults": self._faults.as_list()},
@@ -41,6 +46,8 @@ class Controls:
             ("POST", "switches"): self._switch,
             ("GET", "clock"): lambda _: self._clock(),
             ("POST", "clock"): self._advance,
+            ("GET", "oauth"): lambda _: self._api.state(),
+            ("POST", "oauth"): self._api.pull,
         }
 
     def __call__(self, request: Request) -> Answer:
@@ -65,10 +72,14 @@ class Controls:
         return _json(404, {"error": f"The controls are: {names}."})
 
     def _state(self) -> dict[str, Any]:
-        return {**acts.state(self._account), "landing": self._landing()}
+        return {**state.account_state(self._account), "landing": self._landing(), "oauth": self._api.state()}
 
     def _requests(self) -> dict[str, Any]:
         return {"requests": [entry.as_dict() for entry in self._journal.entries()]}
+
+    def _exchanges(self) -> dict[str, Any]:
+        """Return the requests of v3 with what they were answered, for checks of all traffic."""
+        return {"exchanges": [entry.as_exchange() for entry in self._journal.entries() if entry.is_of_v3]}
 
     def _reset(self, given: Mapping[str, Any]) -> dict[str, Any]:
         acts.reset(self._account, given)
@@ -81,8 +92,8 @@ class Controls:
         email = given.get("to") if given.get("do") == "edit" and "to" in given else given.get("email")
         with self._account.lock:
             contact = self._account.find(str(email or "").lower())
-            names = {each.id: each.name for each in self._account.lists()}
-            return {"contact": contact and acts.contact_state(contact, names)}
+            lists = {each.id: each for each in self._account.lists()}
+            return {"contact": contact and state.contact_state(contact, lists)}
 
     def _add_faults(self, given: Any) -> dict[str, Any]:
         wishes: list[Any] = given if isinstance(given, list) else [given]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Protocol
 
@@ -19,6 +19,8 @@ from django_ctct.sandbox.wire import Answer, Request, text_answer
 
 _PIECE = 64 * 1024
 _ATOM = "application/atom+xml"
+_JSON = "application/json"
+_JSON_PATHS = ("/v3/", "/oauth2/")
 
 
 class Line(Protocol):
@@ -58,10 +60,21 @@ def play(scene: Scene) -> None:
     _PLAYS[scene.fault.kind](scene)
 
 
+def _speaks_json(scene: Scene) -> bool:
+    """Tell whether the request was one of v3, so that its mishap is JSON too."""
+    return scene.request.path.startswith(_JSON_PATHS)
+
+
+def _media(scene: Scene) -> str:
+    return _JSON if _speaks_json(scene) else _ATOM
+
+
 def _status(scene: Scene) -> None:
     fault = scene.fault
     text = f"Error {fault.status}: made by a fault" if fault.body is None else fault.body
     answer = Answer(204) if fault.status == 204 else text_answer(fault.status, text)
+    if _speaks_json(scene) and text.startswith(("{", "[")) and answer.body:
+        answer = replace(answer, content_type=_JSON)
     scene.entry.status = fault.status
     scene.line.send(answer.with_headers(*fault.headers))
 
@@ -111,7 +124,7 @@ def _drip(scene: Scene) -> None:
 
 def _garbage(scene: Scene) -> None:
     scene.entry.status = 200
-    scene.line.send(Answer(200, os.urandom(2048), _ATOM, scene.fault.headers))
+    scene.line.send(Answer(200, os.urandom(2048), _media(scene), scene.fault.headers))
 
 
 def _redirect(scene: Scene) -> None:
@@ -157,16 +170,27 @@ def _gzip_bomb(scene: Scene) -> None:
 
 
 def _deep_xml(scene: Scene) -> None:
+    if _speaks_json(scene):
+        depth = max(1, scene.fault.size // 2)
+        _stream(scene, _chained(_repeated("[", depth), _repeated("]", depth)))
+        return
     depth = max(1, scene.fault.size // 7)
     _stream(scene, _wrapped(_repeated("<a>", depth), _repeated("</a>", depth)))
 
 
 def _siblings(scene: Scene) -> None:
+    if _speaks_json(scene):
+        rows = _repeated("{},", max(1, scene.fault.size // 3))
+        _stream(scene, _chained(iter((b'{"contacts":[',)), rows, iter((b"{}]}",))))
+        return
     _stream(scene, _wrapped(_repeated("<entry/>", max(1, scene.fault.size // 8)), iter(())))
 
 
 def _huge(scene: Scene) -> None:
     text = _repeated("x" * 1024, max(1, scene.fault.size // 1024))
+    if _speaks_json(scene):
+        _stream(scene, _chained(iter((b'{"contacts":[{"first_name":"',)), text, iter((b'"}]}',))))
+        return
     _stream(scene, _wrapped(iter((b"<title>",)), text, iter((b"</title>",))))
 
 
@@ -174,7 +198,8 @@ def _stream(scene: Scene, pieces: Iterator[bytes], headers: tuple[tuple[str, str
     """Send pieces in chunked coding until they end, the client leaves or the sandbox closes."""
     scene.entry.status = 200
     extra = "".join(f"{name}: {value}\r\n" for name, value in headers + scene.fault.headers)
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: {_ATOM}\r\n{extra}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    media = f"Content-Type: {_media(scene)}\r\n{extra}"
+    head = f"HTTP/1.1 200 OK\r\n{media}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     scene.line.write(head.encode("latin-1", "replace"))
     for piece in pieces:
         if scene.closing.is_set():
@@ -199,6 +224,11 @@ def _repeated(text: str, times: int) -> Iterator[bytes]:
         yield unit * per_piece
     if times % per_piece:
         yield unit * (times % per_piece)
+
+
+def _chained(*parts: Iterator[bytes]) -> Iterator[bytes]:
+    for part in parts:
+        yield from part
 
 
 def _wrapped(*parts: Iterator[bytes]) -> Iterator[bytes]:

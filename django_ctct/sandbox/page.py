@@ -102,12 +102,14 @@ class FrontPage:
             _chip(names[each], _WORDS[opt_in.source]) for each, opt_in in contact.memberships.items() if each in names
         )
         return (
-            f'<article><header><h3>{escape(contact.address)}</h3><span class="name">{escape(full_name)}</span>'
+            f'<article><header><h3>{escape(_title(contact))}</h3><span class="name">{escape(full_name)}</span>'
             f'<span class="badge {_BADGES[contact.status]}">{contact.status.value}</span></header>'
             f'<p class="chips">{chips or _absence(contact)}</p>{self._forms(contact, lists)}</article>'
         )
 
     def _forms(self, contact: Contact, lists: list[ContactList]) -> str:
+        if not contact.address:
+            return ""
         options = "".join(f"<option>{escape(each.name)}</option>" for each in lists)
         choice = f'<select name="list" aria-label="List">{options}</select>' if lists else ""
         own = (_button("join", "Join") + _button("leave", "Leave")) if lists else ""
@@ -141,9 +143,16 @@ def _chip(name: str, note: str = "") -> str:
     return f'<span class="chip">{escape(name)}{small}</span>'
 
 
+def _title(contact: Contact) -> str:
+    """Return the address; who is only texted has a number, or not even that."""
+    texting = contact.profile.texting
+    return contact.address or (f"+{texting.number}" if texting else "(no address)")
+
+
 def _absence(contact: Contact) -> str:
     if contact.opt_out is None:
-        return '<span class="none">on no list, may come back</span>'
+        state = "deleted" if contact.deleted else "on no list"
+        return f'<span class="none">{state}, may come back</span>'
     return f'<span class="none">unsubscribed {_WORDS[contact.opt_out.source]}</span>'
 
 

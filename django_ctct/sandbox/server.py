@@ -24,6 +24,8 @@ from django_ctct.sandbox.connection import Connection
 from django_ctct.sandbox.fault_play import Line, Scene, play
 from django_ctct.sandbox.faults import Fault, Faults
 from django_ctct.sandbox.journal import Journal, Logged
+from django_ctct.sandbox.json_api import JsonApi
+from django_ctct.sandbox.json_door import gateway_forbidden
 from django_ctct.sandbox.page import FrontPage
 from django_ctct.sandbox.switches import Switches
 from django_ctct.sandbox.values import Credentials
@@ -46,12 +48,14 @@ class Sandbox:
         self._host = host
         self._timers: set[threading.Timer] = set()
         self._lock = threading.Lock()
-        self._doors: tuple[tuple[str, Door], ...] = ((atom.PREFIX, atom.AtomDoor(account)),)
-        self._controls = controls.Controls(account, self.journal, self.faults, self.landing)
+        self.api = JsonApi(account)
+        self._doors: tuple[tuple[str, Door], ...] = ((atom.PREFIX, atom.AtomDoor(account)), *self.api.doors())
+        self._controls = controls.Controls(account, self.journal, self.faults, self.landing, self.api)
         self._page = FrontPage(account, self.journal)
 
     def answer(self, request: Request, line: Line) -> None:
         """Answer one request on its line, or let a fault do so."""
+        self.api.activities.settle()
         own = self._own(request)
         if own is not None:
             line.send(self._kept(own, request))
@@ -64,6 +68,10 @@ class Sandbox:
         answer = self._respond(request, entry)
         entry.status = answer.status
         line.send(answer)
+
+    def respond(self, request: Request) -> Answer:
+        """Answer one API request without a socket: it is logged, and no fault strikes it."""
+        return self._respond(request, self.journal.note(request))
 
     # The sandbox's own pages
 
@@ -94,15 +102,16 @@ class Sandbox:
     # The doors
 
     def _respond(self, request: Request, entry: Logged) -> Answer:
-        answer = self._guarded(self._door(request.path), request)
+        answer = self._guarded(self._door(request.path), request).at(self.account.clock.now())
         entry.applied = answer.status
+        self.journal.keep(entry, answer)
         return answer
 
     def _door(self, path: str) -> Door:
         for prefix, door in self._doors:
             if path.startswith(prefix):
                 return door
-        return lambda _: text_answer(404, "Error 404: There is nothing here")
+        return _elsewhere
 
     def _guarded(self, door: Door, request: Request) -> Answer:
         try:
@@ -151,6 +160,13 @@ class Sandbox:
             timers, self._timers = self._timers, set()
         for timer in timers:
             timer.cancel()
+
+
+def _elsewhere(request: Request) -> Answer:
+    """Answer for a path of no wire: v3's gateway speaks to who comes with a token (v3 sheet §0)."""
+    if request.headers.get("authorization", "").lower().startswith("bearer "):
+        return gateway_forbidden(request)
+    return text_answer(404, "Error 404: There is nothing here")
 
 
 class _Server(ThreadingHTTPServer):

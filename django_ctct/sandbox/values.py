@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
 
+from django_ctct.sandbox.profile import Invitation, Permission, Profile
+
 
 class Source(StrEnum):
     """Name who asked for an opt-in or an opt-out."""
@@ -53,24 +55,37 @@ class Refusal(Enum):
     EMPTIED_BY_CONTACT = "An act of the contact cannot leave it on no list."
     EMPTY_LISTS = "The lists may not be empty."
     CHANGED_MEANWHILE = "The contact was changed since it was read."
+    NOBODY = "The contact needs a name, an address or a number."
+    ADDRESS_MISSING = "The address may not be left out."
+    WRONG_PERMISSION = "That permission cannot be given by a write."
+    NO_REVIVAL = "A deleted contact comes back by the account alone, and onto a list."
+    NOT_OPTED_OUT = "The contact has not opted out."
+    INVITED_ALREADY = "The contact was asked to come back before; that is done once."
+    TOO_MANY_LISTS = "There may not be more lists."
 
 
 class Refused(Exception):
-    """Carry one refusal out of the account."""
+    """Carry one refusal out of the account; ``about`` is the uuid of the contact that stands in the way."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, about: str = "") -> None:
         super().__init__(refusal.value)
         self.refusal = refusal
+        self.about = about
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Hold what a client must show: Basic ``key%user:password`` or a bearer token."""
+    """Hold what a client must show: on v1 Basic ``key%user:password``, on v3 the client's id and secret.
+
+    The access token is good on both wires, never expires and has every scope: for tests that do not care.
+    """
 
     username: str = "acme"
     api_key: str = "sandbox-key"
     password: str = "sandbox-password"  # noqa: S105 -- made up, guards nothing
     access_token: str = "sandbox-token"  # noqa: S105 -- made up, guards nothing
+    client_id: str = "sandbox-client"
+    client_secret: str = "sandbox-secret"  # noqa: S105 -- made up, guards nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +107,11 @@ class OptOut:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Hold one contact; ``memberships`` maps list ids to their opt-in, ``version`` counts the writes."""
+    """Hold one contact; ``memberships`` maps list ids to their opt-in, ``version`` counts the writes.
+
+    ``address`` is in lower case and empty for a contact that is only texted; ``spelling`` is as it was sent.
+    ``permission`` is what holds while the contact has neither opted out nor to confirm anything.
+    """
 
     id: int
     uuid: str
@@ -106,6 +125,13 @@ class Contact:
     awaiting: bool = False
     confirmed: bool = False
     version: int = 1
+    spelling: str = ""
+    permission: Permission = Permission.IMPLICIT
+    deleted: datetime | None = None
+    created_by: Source = Source.CUSTOMER
+    updated_by: Source = Source.CUSTOMER
+    profile: Profile = field(default_factory=Profile)
+    invitation: Invitation | None = None
 
     @property
     def status(self) -> Status:
@@ -115,6 +141,13 @@ class Contact:
         if not self.memberships:
             return Status.REMOVED
         return Status.UNCONFIRMED if self.awaiting else Status.ACTIVE
+
+    @property
+    def permission_to_send(self) -> Permission:
+        """Derive the permission as v3 tells it (v3 sheet §2.10)."""
+        if self.opt_out is not None:
+            return Permission.UNSUBSCRIBED
+        return Permission.PENDING if self.awaiting else self.permission
 
     @property
     def group(self) -> Group:
@@ -134,6 +167,10 @@ class ContactList:
     updated: datetime
     sort_order: int = -1
     opt_in_default: bool = False
+    created: datetime | None = None
+    deleted: datetime | None = None
+    description: str = ""
+    favorite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +189,13 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class ListDraft:
-    """Say what a write wants a list to be."""
+    """Say what a write wants a list to be; ``None`` keeps what is there."""
 
     name: str
-    sort_order: int = -1
-    opt_in_default: bool = False
+    sort_order: int | None = None
+    opt_in_default: bool | None = None
+    description: str | None = None
+    favorite: bool | None = None
 
 
 class Clock:

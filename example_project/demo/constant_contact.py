@@ -1,25 +1,22 @@
-"""The other side, looked at from outside: over the v1 wire as any client would, and by the sandbox's controls.
+"""The other side, looked at from outside: by the sandbox's controls, and over a wire as any client would.
 
-It shares no code with the package, so that what it reads back is a second opinion.
+What is the same on every wire is here; ``atom_reader`` and ``json_reader`` each know one. None shares code with
+the package, so that what is read back is a second opinion.
 """
 
 from __future__ import annotations
 
-import base64
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
-from xml.etree import ElementTree
+from typing import Any, ClassVar
 
 import requests
-from defusedxml.ElementTree import fromstring
 
-__all__ = ["Asked", "Holding", "Reader", "pretty"]
+__all__ = ["OURS", "TIMEOUT", "Asked", "Holding", "ReadBack", "Reader", "Words"]
 
 TIMEOUT = 5.0
-_OURS = "ctct-demo"
-_CTCT = "{http://ws.constantcontact.com/ns/1.0/}"
-_ATOM = "{http://www.w3.org/2005/Atom}"
+#: How the demo itself is called, so that its requests can be told from the package's.
+OURS = "ctct-demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +24,8 @@ class Holding:
     """What the account holds of one address. ``version`` counts the writes to it."""
 
     id: int
+    uuid: str
+    email: str
     status: str
     lists: frozenset[str]
     version: int
@@ -34,6 +33,30 @@ class Holding:
 
     def __str__(self) -> str:
         return f"{self.status}, on {', '.join(sorted(self.lists)) or 'no list'}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What a wire tells of one contact: where it was asked, and what it says of her consent and her lists.
+
+    ``status`` is empty on a wire that has none; the document tells the permission then.
+    """
+
+    path: str
+    document: str
+    status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How a wire says what the story is about. ``no_lists`` is the document of one who is on none."""
+
+    no_lists: str
+    empty: str
+    site_acts: str
+    contact_acts: str
+    removed: str
+    opted_out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +73,32 @@ class Asked:
         return self.method != "GET"
 
     def __str__(self) -> str:
-        return f"{self.method:<6} {self.path} → {self.status}"
+        path, asks, _ = self.path.partition("?")
+        return f"{self.method:<6} {path}{asks and '?…'} → {self.status}"
 
 
-class Reader:
+class Reader(ABC):
     """Read one sandbox."""
 
-    def __init__(self, url: str, username: str, api_key: str, password: str) -> None:
+    words: ClassVar[Words]
+
+    def __init__(self, url: str, authorization: str) -> None:
         self._url = url
-        self._account = f"{url}/ws/customers/{username}"
-        credentials = base64.b64encode(f"{api_key}%{username}:{password}".encode()).decode()
         self._session = requests.Session()
         self._session.trust_env = False  # never by way of a proxy: it is on this machine
-        self._session.headers.update({"User-Agent": _OURS, "Authorization": f"Basic {credentials}"})
+        self._session.headers.update({"User-Agent": OURS, "Authorization": authorization})
+
+    @abstractmethod
+    def read_back(self, holding: Holding) -> ReadBack:
+        """Read a contact over the wire."""
+
+    @abstractmethod
+    def lists_in(self, body: str) -> str:
+        """Return what a request's body says of lists, in the form of ``ReadBack.document``."""
+
+    @abstractmethod
+    def act_in(self, body: str) -> str:
+        """Return what a request's body says of whose act it is."""
 
     def is_up(self) -> bool:
         try:
@@ -72,33 +108,29 @@ class Reader:
 
     def holding(self, email: str) -> Holding | None:
         """Return what the account holds of an address, by the sandbox's controls: no call of the API is spent."""
-        for each in self._json("state")["contacts"]:
+        for each in self._control("state")["contacts"]:
             if each["email"] == email:
                 return Holding(
-                    each["id"], each["status"], frozenset(each["lists"]), each["version"], dict(each["fields"])
+                    id=each["id"],
+                    uuid=each["uuid"],
+                    email=email,
+                    status=each["status"],
+                    lists=frozenset(each["lists"]),
+                    version=each["version"],
+                    fields=dict(each["fields"]),
                 )
         return None
 
-    def path(self, contact_id: int) -> str:
-        """Return the path of a contact in the v1 API."""
-        return urlsplit(f"{self._account}/contacts/{contact_id}").path
-
-    def contact_lists(self, contact_id: int) -> str:
-        """Read a contact over the v1 wire and return its ``<ContactLists>`` element."""
-        answer = self._session.get(f"{self._account}/contacts/{contact_id}", timeout=TIMEOUT)
-        answer.raise_for_status()
-        return pretty(answer.content, {str(one["id"]): one["name"] for one in self._json("state")["lists"]})
-
     def count_asked(self) -> int:
-        return len(self._json("requests")["requests"])
+        return len(self._control("requests")["requests"])
 
     def asked(self, since: int = 0) -> list[Asked]:
-        """Return the requests after the first ``since``, without those of this reader."""
-        entries = self._json("requests")["requests"][since:]
+        """Return the requests after the first ``since``, without those of the demo itself."""
+        entries = self._control("requests")["requests"][since:]
         return [
             Asked(one["method"], one["path"], one["status"], one["body"])
             for one in entries
-            if {name.lower(): value for name, value in one["headers"].items()}.get("user-agent") != _OURS
+            if {name.lower(): value for name, value in one["headers"].items()}.get("user-agent") != OURS
         ]
 
     def act(self, **given: str) -> None:
@@ -106,23 +138,14 @@ class Reader:
         answer = self._session.post(f"{self._url}/_sandbox/act", json=given, timeout=TIMEOUT)
         answer.raise_for_status()
 
-    def _json(self, name: str) -> Any:
-        answer = self._session.get(f"{self._url}/_sandbox/{name}", timeout=TIMEOUT)
+    def list_names(self, *, by: str) -> dict[str, str]:
+        """Return the names of the lists by their ``id`` (v1) or ``uuid`` (v3)."""
+        return {str(one[by]): one["name"] for one in self._control("state")["lists"]}
+
+    def _control(self, name: str) -> Any:
+        return self._get(f"{self._url}/_sandbox/{name}").json()
+
+    def _get(self, url: str) -> requests.Response:
+        answer = self._session.get(url, timeout=TIMEOUT)
         answer.raise_for_status()
-        return answer.json()
-
-
-def pretty(document: bytes | str, names: dict[str, str] | None = None) -> str:
-    """Return the ``<ContactLists>`` of a document, indented, each list with its name and without its Atom link."""
-    found = fromstring(document).find(f".//{_CTCT}ContactLists")
-    if found is None:
-        return "(there is no <ContactLists> in it)"
-    for each in found:
-        name = (names or {}).get(each.get("id", "").rpartition("/")[2], "")
-        each[:] = [ElementTree.Comment(f" {name} "), *(child for child in each if not child.tag.startswith(_ATOM))]
-    for each in found.iter():
-        if isinstance(each.tag, str):  # a comment's tag is a function
-            each.tag = each.tag.rpartition("}")[2]
-    ElementTree.indent(found)
-    found.tail = None
-    return ElementTree.tostring(found, encoding="unicode", short_empty_elements=True)
+        return answer

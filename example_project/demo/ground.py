@@ -18,6 +18,11 @@ __all__ = ["Ground", "GroundTaken", "begin_anew"]
 
 _MARK = ".made-by-the-demo"
 _READY = "CTCT_DEMO_READY"
+#: Somebody's real credentials may be in the environment: they are not the sandbox's, so the settings' own hold.
+_NOT_OURS = (
+    *("CTCT_OAUTH_URL", "CTCT_CLIENT_ID", "CTCT_CLIENT_SECRET"),
+    *("CTCT_USERNAME", "CTCT_API_KEY", "CTCT_PASSWORD"),
+)
 _FOLDERS = ("logs", "messages", "control", "passing")
 
 
@@ -60,6 +65,7 @@ class Ground:
         passing = "passing" if self.passing else "kept"
         return {
             **os.environ,
+            **dict.fromkeys(_NOT_OURS, ""),
             _READY: f"{passing}:{self.site_port}:{self.sandbox_port}:{self.directory}",
             "CTCT_DEMO_DIRECTORY": str(self.directory),
             "CTCT_BASE_URL": self.sandbox_url,
@@ -74,7 +80,7 @@ class Ground:
             shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def begin_anew(*, directory: str | None, default: Path | None, site_port: int, sandbox_port: int) -> None:
+def begin_anew(*, api: str, directory: str | None, default: Path | None, site_port: int, sandbox_port: int) -> None:
     """Lay the ground and start this program again on it, in the same process. Does not return.
 
     Without ``directory`` and ``default`` the directory is a temporary one.
@@ -90,7 +96,7 @@ def begin_anew(*, directory: str | None, default: Path | None, site_port: int, s
     for folder in _FOLDERS:
         (ground.directory / folder).mkdir(exist_ok=True)
     # The demo itself hints before it goes on, so that it can throw a hint away on purpose.
-    environment = ground.environment() | {"CTCT_DEMO_KICK": "inline"}
+    environment = ground.environment() | {"CTCT_DEMO_API": api, "CTCT_DEMO_KICK": "inline"}
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - ourselves
 
 

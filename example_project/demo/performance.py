@@ -19,11 +19,13 @@ from django_ctct.services import connect
 from example_project.members.models import Member
 
 from . import cast
+from .atom_reader import AtomReader
 from .constant_contact import Reader
 from .ground import Ground
+from .json_reader import JsonReader
 from .processes import Processes
 from .stage import Stage, StepFailed
-from .story import STEPS
+from .story import CONNECT, steps
 from .terminal import Screen
 
 __all__ = ["Performance", "Wishes"]
@@ -53,8 +55,8 @@ class Performance:
         self._start = time.monotonic()
         self._password = secrets.token_urlsafe(9)
         self._processes = Processes(ground.logs, folder=settings.BASE_DIR)
-        options = settings.CTCT["ACCOUNTS"]["default"]["OPTIONS"]
-        self._there = Reader(ground.sandbox_url, options["username"], options["api_key"], options["password"])
+        self._steps = steps(settings.DEMO_API)
+        self._there = _reader(ground.sandbox_url)
 
     def play(self) -> int:
         """Return the exit status: 0 when every step came out as told."""
@@ -80,19 +82,25 @@ class Performance:
         self._start = time.monotonic()
         self._prepare_database()
         self._start_sandbox()
-        self._bind_lists()
-        for person in cast.CAST:
-            person.join()
-        self._start_worker()
+        if CONNECT in self._steps:
+            self._start_site()  # lists and members come when the account is connected
+            ready = "database, sandbox and site are ready"
+        else:
+            self._settle()
+            ready = "database, sandbox, lists and worker are ready"
+        self._show_scene()
+        self._screen.good(ready, self._passed())
+
+    def _show_scene(self) -> None:
         self._screen.pairs(
             [
+                ("API", settings.DEMO_API),
                 ("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]),
                 ("broker", settings.CELERY_BROKER_URL.partition("://")[0]),
                 ("sandbox", self._ground.sandbox_url),
                 ("directory", str(self._ground.directory)),
             ]
         )
-        self._screen.good("database, sandbox, lists and worker are ready", self._passed())
 
     def _prepare_database(self) -> None:
         call_command("check", stdout=StringIO())
@@ -123,6 +131,13 @@ class Performance:
             found = {row.name: row for row in catalogue.read_lists(link)}
             for key, name in cast.KEYS.items():
                 catalogue.bind_list(link.account, key, found[name].remote_id)
+
+    def _settle(self) -> None:
+        """Do what can be done once the account can be spoken to."""
+        self._bind_lists()
+        for person in cast.CAST:
+            person.join()
+        self._start_worker()
 
     # Processes
 
@@ -155,11 +170,15 @@ class Performance:
             screen=self._screen,
             there=self._there,
             patience=self._wishes.patience,
+            site_url=self._ground.site_url,
+            password=self._password,
+            settle=self._settle,
+            logged=self._processes.everything_logged,
             start_worker=self._start_worker,
             kill_worker=lambda: self._processes.kill(WORKER),
             worker_is_alive=lambda: self._processes.is_alive(WORKER),
         )
-        for number, (title, step) in enumerate(STEPS, start=1):
+        for number, (title, step) in enumerate(self._steps, start=1):
             self._screen.step(number, title)
             self._start = time.monotonic()
             self._screen.good(step(stage), self._passed())
@@ -182,13 +201,17 @@ class Performance:
 
     # The site
 
-    def _open_the_site(self) -> None:
-        self._screen.step(len(STEPS) + 1, "The site, its admin and the sandbox's page are open")
-        self._start = time.monotonic()
+    def _start_site(self) -> None:
         command = [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{self._ground.site_port}"]
         self._run(SITE, command)
         self._await(SITE, "the site", lambda: _answers(self._ground.site_url))
-        for url in (f"{self._ground.site_url}/admin/login/", f"{self._ground.sandbox_url}/"):
+
+    def _open_the_site(self) -> None:
+        self._screen.step(len(self._steps) + 1, "The site, its admin and the sandbox's page are open")
+        self._start = time.monotonic()
+        if not self._processes.is_alive(SITE):
+            self._start_site()
+        for url in (self._ground.site_url, f"{self._ground.site_url}/admin/login/", f"{self._ground.sandbox_url}/"):
             if not _answers(url):
                 raise StepFailed(f"a page at {url}", "none")
         self._screen.good("each answers", self._passed())
@@ -207,6 +230,14 @@ class Performance:
             time.sleep(0.5)
         self._show_failure(StepFailed("running processes", f"an end of: {', '.join(dead)}"))
         return 1
+
+
+def _reader(url: str) -> Reader:
+    """Return who reads the account over the API that the demo is played over."""
+    if settings.DEMO_API == "v3":
+        return JsonReader(url)
+    options = settings.CTCT["ACCOUNTS"]["default"]["OPTIONS"]
+    return AtomReader(url, options["username"], options["api_key"], options["password"])
 
 
 def _answers(url: str) -> bool:

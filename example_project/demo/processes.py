@@ -49,6 +49,10 @@ class Processes:
         path = self.log(name)
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
+    def everything_logged(self) -> str:
+        """Return all that the processes have said so far."""
+        return "\n".join(self.output(path.stem) for path in sorted(self._logs.glob("*.log")))
+
     def tails(self, lines: int = 15) -> list[tuple[str, list[str]]]:
         """Return the last lines of every log, by name."""
         return [(path.stem, self.output(path.stem).splitlines()[-lines:]) for path in sorted(self._logs.glob("*.log"))]

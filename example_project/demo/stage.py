@@ -6,7 +6,7 @@ A step that does not come out as told ends in ``StepFailed``, which says what wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django_ctct.models import Contact, SyncState
 
@@ -28,11 +28,18 @@ class StepFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The site on one side, Constant Contact on the other, and the reader in front. ``patience`` in seconds."""
+    """The site on one side, Constant Contact on the other, and the reader in front. ``patience`` in seconds.
+
+    ``settle`` binds the lists, lets the first members join and starts the worker; ``password`` is the office's.
+    """
 
     screen: Screen
     there: Reader
     patience: float
+    site_url: str
+    password: str = field(repr=False)
+    settle: Callable[[], None]
+    logged: Callable[[], str]
     start_worker: Callable[[], None]
     kill_worker: Callable[[], None]
     worker_is_alive: Callable[[], bool]
@@ -57,11 +64,12 @@ class Stage:
         return found
 
     def show(self, person: Person) -> Holding | None:
-        """Read her ``<ContactLists>`` back over the wire and show it."""
+        """Read her lists back over the wire and show them."""
         found = self.there.holding(person.email)
         if found is not None:
-            self.screen.note(f"GET {self.there.path(found.id)} says: {found.status}")
-            self.screen.quote(self.there.contact_lists(found.id))
+            read = self.there.read_back(found)
+            self.screen.note(f"GET {read.path} says: {read.status}".rstrip())
+            self.screen.quote(read.document)
         return found
 
     def expect_state(self, person: Person, *wanted: SyncState) -> Contact:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
+from django_ctct import vault
 from django_ctct.models import (
     Account,
     Consent,
@@ -20,7 +21,7 @@ from django_ctct.models import (
     RemoteMembership,
     WriteAttempt,
 )
-from django_ctct.types import Outcome, Verb
+from django_ctct.types import ConsentKind, Outcome, Verb
 from tests.site.models import Member
 
 SCRIPT = "<script>document.title='gone'</script>"
@@ -242,18 +243,79 @@ def _stuck() -> dict[str, Contact]:
 def _gone(made: dict[str, ContactList]) -> dict[str, Contact]:
     out = {"status": "do_not_mail", "opted_out_at": ago(80_000), "opted_out_source": "remote"}
     gone = contact("dora@example.com", ["newsletter"], **out, refusal="opted_out", first_name="Dora", last_name="Ek")
-    Consent.objects.create(contact=gone, key="newsletter", at=ago(90_000), method="web form", wording="Send me news")
+    Consent.objects.create(
+        account=gone.account,
+        contact=gone,
+        address_hash="-",
+        key="newsletter",
+        at=ago(90_000),
+        method="web form",
+        wording="Send me news",
+    )
     write(gone, ["3"], [], 80_000, verb="opt_out", observed_status="do_not_mail")
     quitter = contact("leo@example.com", ["free", "newsletter"], ["free"], refusal="left_list", first_name="Leo")
     left(quitter, made["newsletter"])
     taken = contact("tess@example.com", ["free"], [], status="removed", refusal="left_list", first_name="Tess")
     left(taken, made["free"], "owner")
+    vanished = _list(50, "Summer events", "events")
+    ContactList.objects.filter(pk=vanished.pk).update(missing_since=ago(600))
     return {
         "opted out": gone,
         "opted out, not wanted": contact("done@example.com", **out),
         "left a list": quitter,
         "taken off": taken,
+        "list gone": contact(
+            "mia@example.com", ["free", "events"], ["free"], refusal="missing", first_name="Mia", last_name="Moreau"
+        ),
     }
+
+
+#: What keeps anything from being sent, by the account's row.
+STANDSTILLS: dict[str, dict[str, Any]] = {
+    "refused": {"auth_failed_at": 95, "paused_until": -25, "pause_reason": "credentials refused"},
+    "paused": {"paused_until": -7, "pause_reason": "too many calls"},
+    "used up": {"paused_until": -700, "pause_reason": "the day's calls are used up"},
+}
+
+
+def standstill(kind: str) -> None:
+    """Let Constant Contact refuse the account's credentials, or let its calls be paused. A number is minutes ago."""
+    row = {"auth_failed_at": None, "paused_until": None, "pause_reason": ""} | STANDSTILLS[kind]
+    Account.objects.update(**{name: ago(it) if isinstance(it, int) else it for name, it in row.items()})
+
+
+def waits_for_staff() -> dict[str, Contact]:
+    """Make an account that was not approved and whose news is old, and people who left a list over there."""
+    scene()
+    newsletter = ContactList.objects.get(key="newsletter")
+    Account.objects.filter(alias="default").update(
+        approved_at=None, pulled_at=ago(95), walk_begun_at=ago(200), walk_ended_at=ago(95), walk_seen=1234
+    )
+    people = {
+        name: contact(f"{name}@example.com", ["free", "newsletter"], ["free"], refusal="left_list", first_name="Lea")
+        for name in ("left", "respected", "put-back", "opted-out")
+    }
+    for one in people.values():
+        left(one, newsletter)
+    decided = {"reviewed_at": ago(60), "reviewed_by": "sam"}
+    ListOptOut.objects.filter(contact=people["respected"]).update(**decided)
+    why = "Taken off by mistake when the list was cleaned; she asked for it by phone."
+    ListOptOut.objects.filter(contact=people["put-back"]).update(**decided, put_back_why=why)
+    Contact.objects.filter(pk=people["put-back"].pk).update(desired_gen=2, wished_at=ago(60), due_at=ago(-3))
+    Contact.objects.filter(pk=people["opted-out"].pk).update(
+        status="do_not_mail", opted_out_at=ago(10), opted_out_source="remote", refusal="opted_out"
+    )
+    RemoteMembership.objects.filter(contact=people["opted-out"]).delete()
+    _word(people["left"])
+    return people
+
+
+def _word(who: Contact) -> None:
+    """Record what she asked for: once under a proved address, and once in a form that anybody can fill in."""
+    known = {"account": who.account, "contact": who, "address_hash": vault.address_hash(who.email), "key": "newsletter"}
+    asked = {"method": "web form", "wording": "Send me news of our work, about once a month."}
+    Consent.objects.create(**known, **asked, at=ago(9000))
+    Consent.objects.create(**known, method="by phone", at=ago(8000), kind=ConsentKind.REQUEST.value, actor="sam")
 
 
 def staff(*permissions: str, name: str = "sam") -> User:

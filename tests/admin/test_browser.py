@@ -117,7 +117,9 @@ def addresses(people: dict[str, Contact]) -> dict[str, str]:
         "bind": url("contactlist_bind", lists["board"].pk),
         "accounts": url("account_changelist"),
         "account": url("account_change", builders.account().pk),
+        "account-plan": url("account_plan", builders.account().pk),
         "writes": url("writeattempt_changelist"),
+        "write": url("writeattempt_change", people["in sync"].writes.latest("at").pk),
     }
 
 
@@ -132,12 +134,84 @@ def test_every_page_in_every_state_fits_its_window(tabs: Any, width: int, scheme
         assert tab.page.title() != "gone"
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "light"), (1400, "dark"), (400, "dark")])
+def test_what_waits_for_staff_fits_its_window(tabs: Any, width: int, scheme: str) -> None:
+    people = builders.waits_for_staff()
+    tab = tabs(width, scheme)
+    account = builders.account()
+    for name, address in {
+        "waits-accounts": url("account_changelist"),
+        "waits-account": url("account_change", account.pk),
+        "waits-plan": url("account_plan", account.pk),
+        "waits-contacts": url("contact_changelist") + "?review=open",
+        **{f"waits-{state}": url("contact_change", one.pk) for state, one in people.items()},
+    }.items():
+        tab.go(address)
+        tab.shoot(name.replace(" ", "_"))
+        assert tab.overflow() <= 0, name
+    for button, name in (("Approve: from now on changes are sent…", "approve"), ("Put back…", "put-back")):
+        tab.go(url("account_plan", account.pk) if name == "approve" else url("contact_change", people["left"].pk))
+        tab.press(button)
+        tab.shoot(f"waits-ask-{name}")
+        assert tab.overflow() <= 0, name
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "light"), (1400, "dark"), (400, "dark")])
+def test_an_account_at_a_standstill_fits_its_window(tabs: Any, settings: Any, width: int, scheme: str) -> None:
+    people = builders.scene()
+    tab = tabs(width, scheme)
+    pages = {
+        "accounts": url("account_changelist"),
+        "account": url("account_change", builders.account().pk),
+        "contacts": url("contact_changelist"),
+        "contact": url("contact_change", people["pending"].pk),
+        "plan": url("account_plan", builders.account().pk),
+    }
+    for kind in [*builders.STANDSTILLS, "wrong settings"]:
+        if kind == "wrong settings":
+            settings.CTCT = {"ACOUNTS": settings.CTCT["ACCOUNTS"]}
+        else:
+            builders.standstill(kind)
+        for name, address in pages.items():
+            tab.go(address)
+            tab.shoot(f"{kind}-{name}".replace(" ", "_"))
+            assert tab.overflow() <= 0, (kind, name)
+
+
+def test_approving_needs_no_mouse(tabs: Any) -> None:
+    builders.waits_for_staff()
+    tab = tabs()
+    tab.go(url("contact_changelist"))
+    tab.press("Read the plan")
+    tab.press("Approve: from now on changes are sent…")
+    tab.page.focus("#id_sure")
+    tab.page.keyboard.press("Space")
+    tab.press("Approve: from now on changes are sent")
+    assert "Approved: changes are sent from now on." in tab.page.inner_text(".messagelist")
+    assert builders.account().approved_by == "chief"
+
+
+def test_putting_back_needs_a_reason_and_no_mouse(tabs: Any) -> None:
+    contact = builders.waits_for_staff()["left"]
+    tab = tabs()
+    tab.go(url("contact_change", contact.pk))
+    tab.press("Put back…")
+    tab.reach("Put her back")
+    tab.page.keyboard.press("Enter")
+    assert tab.page.evaluate("document.activeElement.id") == "id_why"
+    tab.page.keyboard.type("A colleague cleaned the wrong list.")
+    tab.press("Put her back")
+    assert "A colleague cleaned the wrong list." in tab.page.inner_text("#content")
+    assert contact.list_opt_outs.get().put_back_why == "A colleague cleaned the wrong list."
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_stand_out_from_their_ground(tabs: Any, scheme: str) -> None:
     """WCAG AA asks for a contrast of 4.5 for small text."""
-    people = builders.scene()
+    people = builders.waits_for_staff()
     tab = tabs(1400, scheme)
-    for address in [url("contact_changelist"), url("contact_change", people["left a list"].pk)]:
+    pages = [url("contact_changelist"), url("account_plan", builders.account().pk)]
+    for address in [*pages, *(url("contact_change", one.pk) for one in people.values())]:
         tab.go(address)
         for ratio, words in tab.page.evaluate(_CONTRASTS):
             assert ratio >= 4.5, (words, ratio)
@@ -179,7 +253,7 @@ def test_removing_and_letting_the_rules_count_again_need_no_mouse(tabs: Any) -> 
     tab.page.focus("#id_sure")
     tab.page.keyboard.press("Space")
     tab.press("Remove from all managed lists")
-    assert contact.list_opt_outs.count() == 3
+    assert contact.list_opt_outs.count() == 4
     tab.press("Let the rules count again")
     assert contact.list_opt_outs.count() == 0
 
@@ -232,7 +306,8 @@ _CONTRASTS = """() => {
     return [255, 255, 255];
   };
   const words = '.ctct-badge, .ctct-chip, .ctct-why, .ctct-fate, .ctct-sentence, .ctct-advice, .ctct-note, .ctct-none,'
-    + ' .ctct-key, .ctct-problem, .ctct-banner p, .ctct-acts .button, .ctct-facts dt, .ctct-facts dd';
+    + ' .ctct-key, .ctct-problem, .ctct-banner p, .ctct-acts .button, .ctct-facts dt, .ctct-facts dd,'
+    + ' .ctct-drift li, .ctct-meaning, .ctct-people a, .ctct-differs td, .ctct-heading';
   return [...document.querySelectorAll(words)].map(one => {
     const [a, b] = [light(parse(getComputedStyle(one).color)), light(ground(one))];
     return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), one.textContent.trim().slice(0, 40)];

@@ -43,6 +43,7 @@ def test_every_state_has_a_line_that_says_it_in_words(chief: Client) -> None:
         ("not-an-address", "The address is not an e-mail address"),
         ("dora@example.com", "has opted out: Do Not Mail"),
         ("leo@example.com", "has left a list"),
+        ("mia@example.com", "a list is gone at Constant Contact"),
         ("stranger@example.com", "no member has this address"),
         ("new@example.com", "not seen there"),
     ],
@@ -72,6 +73,7 @@ def test_chips_compare_wanted_with_present(chief: Client) -> None:
     [
         ("ada.lovelace@example.com", "✓", "Sustainers"),
         ("dona@example.com", "?", "donors"),
+        ("mia@example.com", "?", "Summer events"),
         ("dora@example.com", "⊘", "Newsletter"),
         ("leo@example.com", "⊘", "Newsletter"),
         ("noor@example.com", "·", "Newsletter"),
@@ -87,16 +89,29 @@ def test_each_chip_has_its_sign(chief: Client, email: str, sign: str, name: str)
     ("query", "names"),
     [
         ({"state": "failed"}, {"unbound", "wrong address", "rejected", "failing", "renamed"}),
-        ({"state": "refused"}, {"opted out", "left a list", "taken off"}),
+        ({"state": "refused"}, {"opted out", "left a list", "taken off", "list gone"}),
         ({"state": "foreign"}, {"stranger"}),
         ({"state": "pending"}, {"pending", "new", "retry", "under way", "verify", "opting out"}),
+        (
+            {"status": "active"},
+            {"in sync", "kept", "stranger", "script", "long"}
+            | {"pending", "retry", "under way", "verify", "opting out"}
+            | {"unbound", "rejected", "failing", "renamed", "left a list", "list gone"},
+        ),
         ({"status": "unconfirmed"}, {"unconfirmed"}),
+        ({"status": "removed"}, {"on no list", "taken off"}),
+        ({"status": "do_not_mail"}, {"opted out", "opted out, not wanted"}),
         ({"status": "absent"}, {"new", "wrong address"}),
         ({"why": "unbound"}, {"unbound"}),
+        ({"why": "invalid"}, {"wrong address"}),
+        ({"why": "rejected"}, {"rejected"}),
+        ({"why": "review"}, {"renamed"}),
+        ({"why": "missing"}, {"list gone"}),
         ({"why": "opted_out"}, {"opted out"}),
         ({"why": "left_list"}, {"left a list", "taken off"}),
         ({"why": "staff"}, {"taken off"}),
         ({"wanted": "donors"}, {"unbound"}),
+        ({"wanted": "events"}, {"list gone"}),
         ({"queue": "leased"}, {"under way"}),
         ({"queue": "verify"}, {"verify"}),
         ({"queue": "opt_out"}, {"opting out"}),
@@ -112,6 +127,16 @@ def test_each_chip_has_its_sign(chief: Client, email: str, sign: str, name: str)
 def test_filters_and_search_find(chief: Client, query: dict[str, str], names: set[str]) -> None:
     people = builders.scene()
     assert shown(chief, **query) == {people[name].email for name in names}
+
+
+@pytest.mark.parametrize("name", ["state", "status", "why", "queue", "review"])
+def test_every_choice_of_a_filter_finds_somebody_and_none_finds_all(chief: Client, name: str) -> None:
+    builders.waits_for_staff()
+    everybody = shown(chief)
+    specs = chief.get(url("contact_changelist")).context["cl"].filter_specs
+    (spec,) = [one for one in specs if getattr(one, "parameter_name", "") == name]
+    for value, _label in spec.lookup_choices:
+        assert set() < shown(chief, **{name: value}) < everybody, value
 
 
 def test_the_present_filter_knows_lists_that_are_not_managed(chief: Client) -> None:

@@ -207,6 +207,25 @@ def test_the_state_of_the_connection_is_said_in_words(chief: Client, row: dict[s
     assert words in text(chief.get(url("account_changelist")))
 
 
+@pytest.mark.parametrize(
+    ("kind", "sentence", "advice"),
+    [
+        ("refused", "Constant Contact has refused the credentials since", "then check the connection."),
+        ("paused", "Nothing is sent until", "It then goes on by itself; nothing is lost."),
+        ("used up", "the day&#x27;s calls are used up.", "It then goes on by itself; nothing is lost."),
+    ],
+)
+def test_a_standstill_is_said_once_with_what_to_do(chief: Client, kind: str, sentence: str, advice: str) -> None:
+    contact = builders.scene()["pending"]
+    builders.standstill(kind)
+    for address in [url("account_change", builders.account().pk), url("contact_changelist")]:
+        html = text(chief.get(address))
+        assert (html.count(sentence), html.count(advice)) == (1, 1)
+    html = text(chief.get(url("contact_change", contact.pk)))
+    assert sentence in html
+    assert "m.. " not in html
+
+
 def test_the_account_page_counts_contacts_by_state_and_links_to_them(chief: Client) -> None:
     builders.scene()
     counts = chief.get(url("account_change", builders.account().pk)).context["counts"]
@@ -214,7 +233,7 @@ def test_the_account_page_counts_contacts_by_state_and_links_to_them(chief: Clie
         "In sync": 7,
         "Pending": 6,
         "Failed": 5,
-        "Refused": 3,
+        "Refused": 4,
         "Not the site's": 1,
     }
     for one in counts:
@@ -350,3 +369,54 @@ def test_the_journal_costs_the_same_for_many_writes(chief: Client, django_assert
         builders.write(contact, ["1"], ["2"])
     with django_assert_max_num_queries(15):
         chief.get(url("writeattempt_changelist"))
+
+
+def write_page(client: Client, contact: Contact, **values: Any) -> str:
+    one = builders.write(contact, ["1", "99"], ["2", "99"], **values)
+    return text(client.get(url("writeattempt_change", one.pk)))
+
+
+def test_the_page_of_a_write_says_in_words_what_was_asked_and_on_whose_word(chief: Client) -> None:
+    contact = builders.scene()["in sync"]
+    html = write_page(chief, contact)
+    for words in [
+        "ada.lovelace@example.com</a>",
+        "Changed: + Sustainers; − Free members",
+        "On whose word: the site&#x27;s rule.",
+        "<dd>Active</dd>",
+        "<dd>Board and Free members</dd>",
+        "<dd>Board and Sustainers</dd>",
+        "done</span>",
+    ]:
+        assert words in html
+    assert "update of contact" not in html
+
+
+def test_the_page_of_a_write_tells_of_a_consent_and_of_an_error(chief: Client) -> None:
+    contact = builders.scene()["opted out"]
+    consent = contact.consents.get()
+    html = write_page(
+        chief,
+        contact,
+        verb="create",
+        observed_status="absent",
+        consent=consent,
+        consent_at=consent.at,
+        observed_opted_out_at=builders.ago(95_000),
+        outcome="refused",
+        error_code="http_400",
+        ended_at=builders.ago(29),
+    )
+    for words in ["On whose word: her own act: web form.", "Her consent of", "not there", "http 400", "Opted out"]:
+        assert words in html
+
+
+@pytest.mark.parametrize("wrong", ["0", "x", "9" * 30])
+def test_a_write_that_is_not_there_is_a_404(chief: Client, wrong: str) -> None:
+    assert chief.get(f"{url('writeattempt_changelist')}{wrong}/change/").status_code == 404
+
+
+def test_the_page_of_a_write_needs_the_permission_to_view(client_of: Callable[..., Client]) -> None:
+    one = builders.scene()["in sync"].writes.earliest("at")
+    assert client_of("view_contact").get(url("writeattempt_change", one.pk)).status_code == 403
+    assert client_of("view_writeattempt").get(url("writeattempt_change", one.pk)).status_code == 200

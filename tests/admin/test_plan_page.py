@@ -148,3 +148,10 @@ def test_the_whole_way_from_a_button_to_constant_contact(connected: Sandbox, chi
     chief.post(url("contact_opt_out"), {"contacts": contact.pk, "confirm": "1", "sure": "on"})
     site.run_due()
     assert connected.status_of("ada@example.com") == "Do Not Mail"
+
+
+def test_on_a_copy_of_the_database_the_plan_says_so(connected: Sandbox, chief: Client, settings: Any) -> None:
+    contact = member("ada@example.com")
+    settings.CTCT = {**settings.CTCT, "ENVIRONMENT": "staging"}
+    assert "looks like a copy" in plan(chief, contact)
+    assert connected.requests() == []

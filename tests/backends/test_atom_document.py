@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 from xml.etree.ElementTree import canonicalize
 
 import pytest
@@ -11,10 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_ctct.backends.atom_document import Breach, Comment, Element, Instruction, Unreadable, parse, serialize
-from django_ctct.backends.atom_entry import CTCT, AccountIds, Source, edited_contact, read_contact
-from django_ctct.types import Permit, Verb
+from django_ctct.backends.atom_entry import (
+    ATOM,
+    CTCT,
+    FIELDS,
+    AccountIds,
+    Source,
+    edited_contact,
+    read_contact,
+    read_list,
+    renamed_list,
+)
+from django_ctct.types import ContactStatus, OptInSource, Permit, RemoteList, Verb
 
-from .builders import ATTEMPT, ID, contact, membership
+from .builders import ATTEMPT, ID, LIST_FIELDS, contact, listed, membership, with_strange
 
 IDS = AccountIds("acme", frozenset({"api.constantcontact.com"}))
 
@@ -101,40 +114,180 @@ def unknown(draw: st.DrawFn, depth: int = 3) -> str:
     return f"<{tag}{spaces}{attributes}>{''.join(content)}</{tag}>"
 
 
-def fielded(texts: dict[str, str]) -> dict[str, str]:
-    return {name: escaped(text) for name, text in texts.items()}
+#: What nobody knows about one element: attributes of it, and nodes in it.
+Strange = tuple[str, str]
 
 
-FIELDS_OF_ANYBODY = st.fixed_dictionaries(
-    {"note": st.text(CHARACTERS, max_size=500), "custom:7": TEXT, "first_name": TEXT, "company_name": TEXT}
-).map(fielded)
+@st.composite
+def strange(draw: st.DrawFn) -> Strange:
+    attributes = (
+        f' xmlns:z="{draw(SPACES)}" z:{draw(NAMES)}="{escaped(draw(TEXT))}" {draw(NAMES)}="{escaped(draw(TEXT))}"'
+    )
+    return draw(st.sampled_from(["", attributes])), "".join(draw(st.lists(unknown(), max_size=2)))
+
+
+BLANKS = st.sampled_from(["", "\n        "])
+BETWEEN = BLANKS | COMMENTS.map(lambda text: f"<!--{text}-->") | unknown()
+WORDS = st.sampled_from(["", "ACTION_BY_CUSTOMER", "ACTION_BY_CONTACT", "action_by_customer"])
+TEXTS = st.dictionaries(st.sampled_from(list(FIELDS)), TEXT, max_size=4)
+LISTS = ("1", "7", "30")
+CONSTANTS = {OptInSource.SITE: "ACTION_BY_CUSTOMER", OptInSource.CONTACT: "ACTION_BY_CONTACT"}
+
+
+@dataclass(frozen=True)
+class Anybody:
+    """A contact with something unknown in every place. ``lists`` are the memberships with what stands after each."""
+
+    status: str
+    address: str
+    texts: dict[str, str]
+    source: str
+    lists: tuple[tuple[str, str], ...]
+    before: str
+    strange: dict[str, Strange]
+
+    def __str__(self) -> str:
+        source = self.source and f"<OptInSource>{self.source}</OptInSource>"
+        document = contact(
+            status=f"<Status>{self.status}</Status>",
+            address=f"<EmailAddress>{self.address}</EmailAddress>",
+            fields={name: escaped(text) for name, text in self.texts.items()},
+            contact_lists=source + with_strange(self._contact_lists(), "ContactLists", self.strange["ContactLists"][0]),
+        )
+        for place in ("Contact", "content", "entry"):
+            document = with_strange(document, place, *self.strange[place])
+        return document
+
+    def _contact_lists(self) -> str:
+        return f"<ContactLists>{self.before}{''.join(one + after for one, after in self.lists)}</ContactLists>"
+
+
+@st.composite
+def anybody(draw: st.DrawFn) -> Anybody:
+    held = [with_strange(membership(one), "ContactList", *draw(strange())) for one in LISTS[:2] if draw(st.booleans())]
+    return Anybody(
+        status=draw(st.sampled_from([status.label for status in ContactStatus])),
+        address=draw(st.sampled_from(["kim@example.com", "Kim@Example.com"])),
+        texts=draw(TEXTS),
+        source=draw(WORDS),
+        lists=tuple((one, draw(BETWEEN)) for one in held),
+        before=draw(BETWEEN),
+        strange={place: draw(strange()) for place in ("entry", "content", "Contact", "ContactLists")},
+    )
+
+
+def as_set(one: Anybody, permit: Permit, new_address: bool) -> Anybody:
+    """Say what the document has to be after a write: nothing is another but what the permit sets."""
+    lists = [(each if _names(each, permit) else "", after) for each, after in one.lists]
+    missing = [each for each in LISTS if each in permit.lists and not any(_id(each) in held for held, _ in one.lists)]
+    lists += [(f"<ContactList {_id(each)}></ContactList>", "") for each in missing]
+    bare = not f"{one.before}{''.join(each + after for each, after in lists)}".strip()
+    return replace(
+        one,
+        address=permit.email if new_address else one.address,
+        texts={**one.texts, **permit.fields},
+        source=CONSTANTS[permit.source],
+        lists=() if bare else tuple(lists),
+        before="" if bare else one.before,
+    )
+
+
+def _names(held: str, permit: Permit) -> bool:
+    return any(_id(one) in held for one in permit.lists)
+
+
+def _id(list_id: str) -> str:
+    return f'id="{ID}/lists/{list_id}"'
+
+
+def same(one: str, other: str) -> bool:
+    """Compare as canonical XML, prefixes, blanks and comments included."""
+    return canonicalize(without_declaration(one), with_comments=True) == canonicalize(
+        without_declaration(other), with_comments=True
+    )
 
 
 @settings(max_examples=150, deadline=None)
-@given(extra=st.lists(unknown(), max_size=4), inside=unknown(), fields=FIELDS_OF_ANYBODY, keep=st.booleans())
+@given(
+    one=anybody(),
+    wanted=st.frozensets(st.sampled_from(LISTS)),
+    fields=TEXTS,
+    new_address=st.booleans(),
+    source=st.sampled_from(OptInSource),
+)
 def test_any_contact_goes_back_unchanged_but_for_what_was_set(
-    extra: list[str], inside: str, fields: dict[str, str], keep: bool
+    one: Anybody, wanted: frozenset[str], fields: dict[str, str], new_address: bool, source: OptInSource
 ) -> None:
-    kept = membership("7").replace("</ContactList>", f"{inside}</ContactList>")
-    lists = f"<ContactLists>{membership('1')}{kept}</ContactLists>"
-    document = contact(extra="".join(extra), fields=fields, contact_lists=lists)
-    existing = read_contact(parse(document.encode()), IDS)
+    existing = read_contact(parse(str(one).encode()), IDS)
     assert isinstance(existing.document, Source)
-
-    wanted = frozenset({"7", "1"} if keep else {"7", "30"})
-    permit = Permit(ATTEMPT, Verb.UPDATE, existing.email, wanted)
+    address = "new@example.com" if new_address else existing.email
+    permit = Permit(ATTEMPT, Verb.UPDATE, address, wanted, fields, source)
     written = serialize(edited_contact(existing, existing.document, permit, IDS)).decode()
 
-    new = "" if keep else f'<ContactList id="{ID}/lists/30"></ContactList>'
-    lists = lists if keep else f"<ContactLists>{kept}{new}</ContactLists>"
-    source = "" if "<OptInSource>" in "".join(extra) else "<OptInSource>ACTION_BY_CUSTOMER</OptInSource>"
-    expected = contact(extra="".join(extra), fields=fields, contact_lists=source + lists)
-    assert canonicalize(without_declaration(written), with_comments=True) == canonicalize(
-        without_declaration(expected), with_comments=True
-    )
+    assert same(written, str(as_set(one, permit, new_address)))
     again = read_contact(parse(written.encode()), IDS)
-    assert set(again.lists) == wanted
-    assert again.fields == existing.fields
+    assert (set(again.lists), again.email) == (wanted, address)
+    assert dict(again.fields) == {name: text for name, text in {**existing.fields, **fields}.items() if text.strip()}
+
+
+def edited(document: str, lists: Iterable[str] = (), **more: Any) -> str:
+    """Read a contact and write it again."""
+    existing = read_contact(parse(document.encode()), IDS)
+    assert isinstance(existing.document, Source)
+    permit = Permit(ATTEMPT, Verb.UPDATE, existing.email, frozenset(lists), **more)
+    return serialize(edited_contact(existing, existing.document, permit, IDS)).decode()
+
+
+def test_who_leaves_her_last_list_keeps_what_else_is_in_contact_lists() -> None:
+    kept = '<Later a="1"/><!-- note --><x:ContactList xmlns:x="urn:one" id="1"/>'
+    lists = f'<ContactLists odd="x">{membership("1")}{kept}</ContactLists>'
+    source = "<OptInSource>ACTION_BY_CUSTOMER</OptInSource>"
+    expected = contact(contact_lists=f'{source}<ContactLists odd="x">{kept}</ContactLists>')
+    assert same(edited(contact(contact_lists=lists)), expected)
+
+
+def test_line_breaks_alone_are_not_left_in_contact_lists() -> None:
+    written = edited(contact(contact_lists=f"<ContactLists>\n  {membership('1')}\n</ContactLists>"))
+    assert "<ContactLists></ContactLists>" in written
+
+
+def test_a_note_of_500_characters_with_emoji_goes_back_whole() -> None:
+    note = "Grüße 😀👩‍👧 " * 50
+    assert len(note[:500]) == 500
+    written = edited(contact(fields={"note": note[:500]}), lists=["1"])
+    assert f"<Note>{note[:500]}</Note>" in written
+    written = edited(contact(), lists=["1"], fields={"note": note[:500]})
+    assert read_contact(parse(written.encode()), IDS).fields["note"] == note[:500]
+
+
+def test_a_field_that_is_set_keeps_what_else_is_on_it_and_in_it() -> None:
+    document = contact().replace("<FirstName>Kim<", '<FirstName odd="x">Ki<!-- i --><Later/>m<')
+    written = edited(document, lists=["1"], fields={"first_name": "Kay"})
+    assert '<FirstName odd="x">Kay<!-- i --><Later></Later></FirstName>' in written
+
+
+def test_a_new_list_has_the_prefix_of_contact_lists() -> None:
+    lists = f'<l:ContactLists xmlns:l="{CTCT}" xmlns="urn:one"><l:ContactList {_id("1")}/><Later/></l:ContactLists>'
+    written = edited(contact(contact_lists=lists), lists=["1", "7"])
+    assert set(read_contact(parse(written.encode()), IDS).lists) == {"1", "7"}
+
+
+def a_list(name: str, strange: dict[str, Strange]) -> str:
+    document = listed("1", "Free", LIST_FIELDS, ns=f' xmlns="{ATOM}"').replace("<Name>Free<", f"<Name>{escaped(name)}<")
+    for place in ("ContactList", "content", "entry"):
+        document = with_strange(document, place, *strange[place])
+    return f"<?xml version='1.0' encoding='UTF-8'?>\n{document}"
+
+
+@settings(deadline=None)
+@given(
+    name=TEXT.filter(str.strip),
+    everywhere=st.fixed_dictionaries(dict.fromkeys(("ContactList", "content", "entry"), strange())),
+)
+def test_any_list_goes_back_unchanged_but_for_its_name(name: str, everywhere: dict[str, Strange]) -> None:
+    written = serialize(renamed_list(parse(a_list("Free", everywhere).encode()), name)).decode()
+    assert same(written, a_list(name, everywhere))
+    assert read_list(parse(written.encode()), IDS) == RemoteList("1", name.strip(), 42)
 
 
 def test_prefixes_of_the_server_are_used_for_what_is_new() -> None:
@@ -142,10 +295,7 @@ def test_prefixes_of_the_server_are_used_for_what_is_new() -> None:
     <a:id>{ID}/contacts/2</a:id><a:content>
     <c:Contact><c:Status>Removed</c:Status><c:EmailAddress>kim@example.com</c:EmailAddress></c:Contact>
     </a:content></a:entry>"""
-    existing = read_contact(parse(document.encode()), IDS)
-    assert isinstance(existing.document, Source)
-    permit = Permit(ATTEMPT, Verb.UPDATE, "kim@example.com", frozenset({"1"}), {"first_name": "Kim"})
-    written = serialize(edited_contact(existing, existing.document, permit, IDS)).decode()
+    written = edited(document, lists=["1"], fields={"first_name": "Kim"})
     assert "<c:FirstName>Kim</c:FirstName><c:OptInSource>" in written
     assert f'<c:ContactLists><c:ContactList id="{ID}/lists/1"></c:ContactList></c:ContactLists>' in written
     assert read_contact(parse(written.encode()), IDS).fields == {"first_name": "Kim"}

@@ -356,6 +356,69 @@ class TestWrites:
         assert len(wire.calls) == 1
 
 
+#: Where a link to edit a contact could lead: to another host, account, contact, place, or in the clear.
+ELSEWHERE = [
+    "https://evil.example.com/ws/customers/acme/contacts/2",
+    "//evil.example.com/ws/customers/acme/contacts/2",
+    "https://api.constantcontact.com@evil.example.com/ws/customers/acme/contacts/2",
+    "https://api.constantcontact.com:444/ws/customers/acme/contacts/2",
+    "http://api.constantcontact.com/ws/customers/acme/contacts/2",
+    "/ws/customers/eve/contacts/2",
+    "/ws/customers/acme/contacts/3",
+    "/ws/customers/acme/lists/2",
+    "/ws/customers/acme/contacts/../../eve/contacts/2",
+    "/ws/customers/acme/contacts/%2e%2e/lists/2",
+    "../3",
+    "javascript:alert(1)",
+    "",
+]
+
+
+@pytest.mark.parametrize("href", ELSEWHERE)
+class TestEditLinks:
+    """A link is never followed nor used: what to write to comes from the id (v1 docs, Contacts Collection)."""
+
+    def leading(self, document: str, href: str) -> str:
+        own = 'href="/ws/customers/acme/contacts/2" rel="edit"'
+        assert own in document
+        return document.replace(own, f'href="{href}" rel="edit"')
+
+    def asked(self, wire: responses.RequestsMock) -> list[tuple[str | None, str | None]]:
+        return [(call.request.method, call.request.url) for call in wire.calls]
+
+    def read(self, wire: responses.RequestsMock, href: str) -> RemoteContact:
+        wire.get(f"{BASE}/contacts/2", body=self.leading(contact(), href))
+        found = backend().get("2")
+        assert found is not None
+        return found
+
+    def test_a_read_asks_for_the_id_alone(self, wire: responses.RequestsMock, href: str) -> None:
+        assert self.read(wire, href).remote_id == "2"
+        assert self.asked(wire) == [("GET", f"{BASE}/contacts/2")]
+
+    def test_a_search_reads_whom_it_found_by_the_id(self, wire: responses.RequestsMock, href: str) -> None:
+        wire.get(f"{BASE}/contacts", body=feed(self.leading(summary(), href)))
+        wire.get(f"{BASE}/contacts/2", body=contact())
+        assert backend().find("kim@example.com") is not None
+        found = f"{BASE}/contacts?email=kim%40example.com"
+        assert self.asked(wire) == [("GET", found), ("GET", f"{BASE}/contacts/2")]
+
+    def test_an_update_goes_to_the_id_and_sends_the_link_back_as_it_came(
+        self, wire: responses.RequestsMock, href: str
+    ) -> None:
+        found = self.read(wire, href)
+        wire.put(f"{BASE}/contacts/2", status=204)
+        backend().update(found, permit(lists=["1"]))
+        assert self.asked(wire)[1:] == [("PUT", f"{BASE}/contacts/2")]
+        assert f'href="{href}" rel="edit"' in str(wire.calls[1].request.body)
+
+    def test_an_opt_out_goes_to_the_id(self, wire: responses.RequestsMock, href: str) -> None:
+        found = self.read(wire, href)
+        wire.delete(f"{BASE}/contacts/2", status=204)
+        backend().opt_out(found, permit(Verb.OPT_OUT))
+        assert self.asked(wire)[1:] == [("DELETE", f"{BASE}/contacts/2")]
+
+
 class TestFeeds:
     @pytest.mark.parametrize(
         "href",

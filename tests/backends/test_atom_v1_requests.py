@@ -14,9 +14,23 @@ import responses
 
 from django_ctct.backends.atom_entry import ELEMENTS, FIELDS
 from django_ctct.exceptions import RemoteConflict, RequestRejected
-from django_ctct.types import ContactStatus, OptInSource, RemoteContact, Verb
+from django_ctct.types import ContactStatus, OptInSource, RemoteContact, RemoteList, Verb
 
-from .builders import BASE, ID, backend, canonical, contact, feed, listed, member, membership, permit, same_xml, summary
+from .builders import (
+    BASE,
+    ID,
+    LIST_FIELDS,
+    backend,
+    canonical,
+    contact,
+    feed,
+    listed,
+    member,
+    membership,
+    permit,
+    same_xml,
+    summary,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -94,11 +108,11 @@ class TestSeed1:
         body = put_body(wire, read(wire, contact(contact_lists=f"<ContactLists>{odd}</ContactLists>")), lists=["1"])
         assert odd in body
 
-    def test_S1a_what_is_between_the_lists_stays_while_there_is_one(self, wire: responses.RequestsMock) -> None:
+    def test_S1a_what_is_between_the_lists_stays_after_the_last_one_too(self, wire: responses.RequestsMock) -> None:
         lists = f"<ContactLists><!-- a -->{membership('1')}<Odd/>{membership('2')} </ContactLists>"
         existing = read(wire, contact(contact_lists=lists))
         assert f"<!-- a --><Odd></Odd>{membership('2')[:30]}" in put_body(wire, existing, lists=["2"])
-        assert "<ContactLists></ContactLists>" in put_body(wire, existing)
+        assert "<ContactLists><!-- a --><Odd></Odd> </ContactLists>" in put_body(wire, existing)
 
     def test_S1a_list_ids_name_the_vendor_even_when_calls_go_elsewhere(self, wire: responses.RequestsMock) -> None:
         wire.post("http://127.0.0.1:8900/ws/customers/acme/contacts", status=201, body=contact())
@@ -112,6 +126,11 @@ class TestSeed1:
         assert f"<FirstName>{'é' * 50}</FirstName>" in body
         assert "<StateCode></StateCode>" in body
         assert "unheard" not in body
+
+    def test_S1b_a_note_of_500_characters_goes_out_whole(self, wire: responses.RequestsMock) -> None:
+        note = "😀é" * 250
+        body = put_body(wire, read(wire, contact()), lists=["1"], fields={"note": note})
+        assert f"<Note>{note}</Note>" in body
 
     def test_S1b_an_address_that_is_too_long_is_not_sent(self, wire: responses.RequestsMock) -> None:
         with pytest.raises(RequestRejected) as caught:
@@ -387,6 +406,28 @@ class TestLists:
         body = wire.calls[1].request.body
         assert isinstance(body, bytes)
         assert same_xml(body, document.replace("<Name>Free<", "<Name>Gratis<"))
+
+    def test_a_rename_sends_back_every_field_of_a_list_and_what_nobody_knows(
+        self, wire: responses.RequestsMock
+    ) -> None:
+        unknown = '<Later a="1"><!-- b --></Later><x:Name xmlns:x="urn:x">Free</x:Name>'
+        document = listed("1", "Free", f"{LIST_FIELDS}{unknown}", ns=' xmlns="http://www.w3.org/2005/Atom" odd="c"')
+        wire.get(f"{BASE}/lists/1", body=document)
+        wire.put(f"{BASE}/lists/1", status=204)
+        name = "😀" * 255
+        backend().rename_list("1", name)
+        body = wire.calls[1].request.body
+        assert isinstance(body, bytes)
+        assert canonical(body, with_comments=True) == canonical(
+            document.replace("<Name>Free<", f"<Name>{name}<"), with_comments=True
+        )
+        for local in ("OptInDefault", "ShortName", "DisplayOnSignup", "SortOrder", "Members", "ContactCount"):
+            assert body.count(f"</{local}>".encode()) == 1
+
+    def test_what_the_app_needs_of_a_list_is_read(self, wire: responses.RequestsMock) -> None:
+        document = listed("1", "Free &amp; easy", LIST_FIELDS, ns=' xmlns="http://www.w3.org/2005/Atom"')
+        wire.get(f"{BASE}/lists/1", body=document)
+        assert backend().get_list("1") == RemoteList("1", "Free & easy", 42)
 
     def test_renaming_a_list_that_is_gone_is_a_conflict(self, wire: responses.RequestsMock) -> None:
         wire.get(f"{BASE}/lists/1", status=404)

@@ -1,4 +1,4 @@
-"""The contract, run over each door: memory, and v1 over HTTP to the sandbox."""
+"""The contract, run over each door: memory, and v1 and v3 over HTTP to the sandbox."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_ctct.backends.atom_v1 import AtomBackend
 from django_ctct.backends.base import BaseBackend
 from django_ctct.backends.memory import MemoryBackend, account_named
 from django_ctct.exceptions import ConfigurationError, RateLimited
@@ -15,6 +14,7 @@ from django_ctct.types import ContactStatus, OptInSource, RemoteContact, RemoteL
 
 from .builders import permit
 from .contract import BackendContract
+from .doors import OTHERWISE, OTHERWISE_V3, connected, connected_v3
 
 
 class TestMemory(BackendContract):
@@ -29,11 +29,6 @@ def box() -> Iterator[RunningSandbox]:
         yield running
 
 
-def connected(box: RunningSandbox, **options: str) -> AtomBackend:
-    options = options or {"api_key": "sandbox-key", "password": "sandbox-password"}
-    return AtomBackend({"username": "ACME", "base_url": box.url, **options})
-
-
 @pytest.mark.sandbox
 class TestAtom(BackendContract):
     @pytest.fixture
@@ -46,7 +41,7 @@ class TestAtom(BackendContract):
 
 @pytest.mark.sandbox
 class TestAtomWhereTheDocumentsLeaveDoubt(BackendContract):
-    """The same behaviours with every doubt of the protocol sheet that may not matter the other way round."""
+    """The same behaviours, with every doubt of the protocol sheet that may not matter the other way round."""
 
     @pytest.fixture
     def backend(self, box: RunningSandbox) -> Iterator[BaseBackend]:
@@ -60,23 +55,52 @@ class TestAtomWhereTheDocumentsLeaveDoubt(BackendContract):
         account.switch(usual.as_dict())
 
 
-OTHERWISE = {
-    "email_miss": "error",
-    "page_size": 7,
-    "next_href": "relative",
-    "lone_name": "comma",
-    "put_omitted": "keep",
-    "missing_contact_lists": "reject",
-    "list_check_before_duplicate": False,
-    "location_scheme": "https",
-    "list_put_bumps_update": True,
-    "etag": True,
-    "delete_source": "ACTION_BY_CONTACT",
-    "list_created_body": "entry",
-    "content_type": "xml",
-    "error_body": "html",
-    "service_document": False,
-}
+class JSONContract(BackendContract):
+    """Where v3 differs from v1: docs/wires.md."""
+
+    fields_of_kim = {
+        "first_name": "Kim 😀",
+        "last_name": "Lee & <Söhne>",
+        "home_phone": "1" * 25,
+        "addr1": "A 1",
+        "addr3": "C & D",
+        "state_name": "Åland",
+        "custom:tier": "gold " * 51,
+    }
+    fields_of_kim = {name: value.strip() for name, value in fields_of_kim.items()}
+    nothing = "00000000-0000-4000-8000-000000000999"
+    tells_subscriptions = False
+    tells_changes = False
+    finds_unconfirmed = True
+    ordered = False
+    unknown_list = "contacts.api.validation.error"
+    refuses_members_of_nothing = False
+    tells_whose_address = True
+
+
+@pytest.mark.sandbox
+class TestJSON(JSONContract):
+    @pytest.fixture
+    def backend(self, box: RunningSandbox) -> Iterator[BaseBackend]:
+        backend = connected_v3(box)
+        yield backend
+        backend.close()
+
+
+@pytest.mark.sandbox
+class TestJSONWhereTheDocumentsLeaveDoubt(JSONContract):
+    """The same behaviours, with every doubt of the protocol sheet that may not matter the other way round."""
+
+    tells_whose_address = False
+
+    @pytest.fixture
+    def backend(self, box: RunningSandbox) -> Iterator[BaseBackend]:
+        usual = box.sandbox.account.switches
+        backend = connected_v3(box, **OTHERWISE_V3)
+        backend.activity_waits = (0, 0.01, 0.1)
+        yield backend
+        backend.close()
+        box.sandbox.account.switch(usual.as_dict())
 
 
 @pytest.mark.sandbox

@@ -144,3 +144,14 @@ def test_a_loop_that_waits_wakes_for_new_work_and_ends_on_sigterm(connected: San
     assert process.returncode == 0
     assert out.splitlines()[-1] == "2 done, 0 failed."
     assert CANARY not in out
+
+
+def test_news_that_cannot_be_read_is_asked_for_once_and_not_again_and_again(connected: Sandbox) -> None:
+    Member.objects.create(email="ada@example.com")
+    Account.objects.update(pulled_at=DatabaseNow() - timedelta(days=1), pulled_to=DatabaseNow() - timedelta(days=1))
+    Account.objects.update(lists_read_at=DatabaseNow())
+    connected.fault("GET *contacts*", "status", status=503, times=50)
+    ran = run("ctct_drain", "--seconds=20")
+    assert ran.code == 1
+    assert "news could not be read" in ran.out
+    assert len(connected.requests()) == 1

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from django_ctct.models import Contact, ContactList, Hold
-from tests.account import LISTS, UNMANAGED, Sandbox, contact, run_due
+from tests.account import LISTS, UNMANAGED, Sandbox, by_wire, contact, run_due, with_wrong_secret
 from tests.commands.run import CANARY, hints, run
 from tests.site.models import Member
 
@@ -124,7 +124,7 @@ def test_a_list_is_made_without_a_key(connected: Sandbox) -> None:
 def test_a_name_that_is_taken_is_one_sentence(connected: Sandbox) -> None:
     ran = run("ctct_lists", "--create=Sustainers")
     assert ran.code == 1
-    assert "POST /lists answered 409" in ran.error
+    assert f"POST {by_wire('/lists', '/contact_lists')} answered 409" in ran.error
 
 
 def test_contacts_that_waited_for_a_list_go_on_once_it_is_bound(unbound: Sandbox) -> None:
@@ -185,9 +185,7 @@ def test_a_malformed_option_is_explained_and_nothing_is_called(
 
 
 def test_refused_credentials_are_one_sentence_that_says_where_to_look(connected: Sandbox, settings: Any) -> None:
-    account = settings.CTCT["ACCOUNTS"]["default"]
-    wrong = {**account, "OPTIONS": {**account["OPTIONS"], "password": "s3cret-canary"}}
-    settings.CTCT = {**settings.CTCT, "ACCOUNTS": {"default": wrong}}
+    settings.CTCT = with_wrong_secret(settings.CTCT, "s3cret-canary")
     ran = run("ctct_lists")
     assert ran.code == 1
     assert "Check the credentials in CTCT['ACCOUNTS']['default']['OPTIONS']." in ran.error
@@ -203,4 +201,4 @@ def test_an_account_that_is_not_in_the_settings_is_named_with_those_that_are(db:
 def test_a_server_that_cannot_be_reached_is_one_sentence(settings: Any, db: None) -> None:
     ran = run("ctct_lists")  # port 9 of this machine: nobody listens
     assert ran.code == 1
-    assert ran.error.endswith("Nothing was changed. Try again later.")
+    assert ran.error.endswith("connection. Nothing was changed. Try again later.")

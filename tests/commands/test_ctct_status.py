@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from django_ctct.models import Account, Contact, ContactList, DatabaseNow
-from tests.account import Sandbox, run_due
+from tests.account import Sandbox, run_due, with_wrong_secret
 from tests.commands.run import CANARY, Ran, run
 from tests.site.models import Member
 
@@ -91,9 +91,7 @@ def test_a_bound_list_that_is_gone_is_a_problem(connected: Sandbox) -> None:
 
 def test_refused_credentials_are_a_problem_until_an_answer_comes(connected: Sandbox, settings: Any) -> None:
     good = settings.CTCT
-    account = good["ACCOUNTS"]["default"]
-    wrong = {**account, "OPTIONS": {**account["OPTIONS"], "password": "s3cret-canary"}}
-    settings.CTCT = {**good, "ACCOUNTS": {"default": wrong}}
+    settings.CTCT = with_wrong_secret(good, "s3cret-canary")
     Member.objects.create(email=CANARY)
     run_due()
     ran = run("ctct_status")
@@ -123,6 +121,41 @@ def test_settings_that_are_missing_are_one_sentence(settings: Any, db: None) -> 
     ran = run("ctct_status")
     assert ran.code == 1
     assert ran.error.startswith("settings.CTCT is missing.")
+
+
+def test_old_news_is_a_problem_because_adds_wait(connected: Sandbox) -> None:
+    Account.objects.update(pulled_at=DatabaseNow() - timedelta(minutes=29))
+    assert run("ctct_status").code == 0
+    Account.objects.update(pulled_at=DatabaseNow() - timedelta(minutes=31))
+    ran = run("ctct_status")
+    assert _problem(ran).startswith("News from Constant Contact is older than 30 minutes: nobody is added until")
+    assert "(behind: adds wait)" in ran.out
+    assert _only()["behind"] is True
+
+
+def test_news_that_was_never_read_is_a_problem_unless_the_first_reading_is_under_way(connected: Sandbox) -> None:
+    Account.objects.update(pulled_at=None)
+    assert _problem(run("ctct_status")).startswith("News from Constant Contact was never read")
+    Account.objects.update(walk_begun_at=DatabaseNow(), walk_seen=12)
+    ran = run("ctct_status")
+    assert ran.code == 0
+    assert "note          All contacts are being read: 12 so far." in ran.out
+
+
+def test_a_plan_that_is_not_approved_is_a_note_and_no_problem(connected: Sandbox) -> None:
+    Account.objects.update(approved_at=None)
+    ran = run("ctct_status")
+    assert ran.code == 0
+    assert "plan          not approved yet" in ran.out
+    assert "note          Nothing is sent yet but opt-outs: read the plan" in ran.out
+    assert len(_only()["notes"]) == 1
+
+
+def test_who_approved_and_when_all_was_read_is_told(connected: Sandbox) -> None:
+    Account.objects.update(approved_by="sam", walk_begun_at=DatabaseNow(), walk_ended_at=DatabaseNow())
+    out = run("ctct_status").out
+    assert " by sam" in out
+    assert "all contacts  last read 20" in out
 
 
 def _problem(ran: Ran) -> str:

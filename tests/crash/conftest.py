@@ -33,9 +33,9 @@ class Runner:
     worker: subprocess.Popen[bytes]
     order: Path
 
-    def told_to_die(self, point: Point, *words: str) -> bool:
+    def told_to_die(self, point: str, *words: str) -> bool:
         """Let a child work. Return whether it was killed there; fail when it ended in any other way."""
-        self.order.write_text(point.value)
+        self.order.write_text(str(point))
         status = self._ask("\t".join(words))
         unmet = self.order.exists()
         self.order.unlink(missing_ok=True)
@@ -73,11 +73,9 @@ def site(transactional_db: None, running_sandbox: RunningSandbox) -> Iterator[Sa
         yield box
 
 
-def mortal(box: Sandbox, order: Path, broker: str = "memory://", **more: str) -> dict[str, str]:
+def mortal(box: Sandbox, order: Path, **more: str) -> dict[str, str]:
     """Return the environment of a process whose drains can be told to die."""
-    return environment(
-        box.url, broker, DJANGO_SETTINGS_MODULE="tests.crash.settings", CTCT_TEST_DEATH=str(order), **more
-    )
+    return environment(box.url, DJANGO_SETTINGS_MODULE="tests.crash.settings", CTCT_TEST_DEATH=str(order), **more)
 
 
 @contextmanager
@@ -124,7 +122,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     passed, failed = cells("passed"), cells("failed")
     if passed or failed:
         points, scenarios = ({one.split(" × ")[part] for one in (*passed, *failed)} for part in (0, 1))
-        kind = os.environ.get("CTCT_TEST_DATABASE", "sqlite")
+        kind = f"{os.environ.get('CTCT_TEST_DATABASE', 'sqlite')} over {os.environ.get('CTCT_TEST_API', 'v1')}"
         terminalreporter.write_line(
             f"crash matrix on {kind}: {len(passed)} of {len(passed) + len(failed)} cells converged "
             f"({len(points)} points, {len(scenarios)} scenarios)"

@@ -14,7 +14,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from functools import partial
 from http.client import HTTPConnection
@@ -24,7 +24,9 @@ from typing import Any
 from django.db import connection, transaction
 
 from django_ctct.backends.atom_v1 import AtomBackend
-from django_ctct.types import Permit, RemoteContact
+from django_ctct.backends.base import BaseBackend
+from django_ctct.backends.json_v3 import JSONBackend
+from django_ctct.types import Page, Permit, RemoteContact
 
 
 class Point(StrEnum):
@@ -70,9 +72,9 @@ def order_file() -> Path:
     return Path(os.environ["CTCT_TEST_DEATH"])
 
 
-def die_at(point: Point) -> None:
+def die_at(point: str) -> None:
     """Kill this process if it was told to die here."""
-    if _ordered() == point.value:
+    if _ordered() == point:
         order_file().unlink()
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -92,13 +94,17 @@ _COLUMN = r"(?:SET|,) {} = "
 def statement(sql: str) -> str:
     """Say which step of the trip a statement is; an empty string for any other."""
     text = re.sub(r'["`]', "", sql)
-    head, _, condition = text.partition(" WHERE ")
+    # An UPDATE may hold queries of its own before its condition, a SELECT after it.
+    parted = text.rpartition(" WHERE ") if text.startswith("UPDATE") else text.partition(" WHERE ")
+    head, _, condition = parted
 
     def sets(*columns: str) -> bool:
         return all(re.search(_COLUMN.format(one), head) for one in columns)
 
     if text.startswith("INSERT INTO django_ctct_writeattempt"):
         return "permit"
+    if text.startswith("UPDATE django_ctct_account") and sets("walk_cursor", "walk_seen"):
+        return "page"
     if text.startswith("UPDATE django_ctct_contact"):
         if sets("applied_gen"):
             return "done"
@@ -126,11 +132,33 @@ def watch_statements(execute: Callable[..., Any], sql: str, params: Any, many: b
     if step in _BEFORE:
         die_at(_BEFORE[step])
     result = execute(sql, params, many, context)
+    if step == "page":
+        die_at(on_page(PageMoment.KEEPING))
+        transaction.on_commit(partial(die_at, on_page(PageMoment.KEPT)))
     if step in _AFTER:
         die_at(_AFTER[step])
     if step in _COMMITTED:
         transaction.on_commit(partial(die_at, _COMMITTED[step]))
     return result
+
+
+# Pages of a walk
+
+
+class PageMoment(StrEnum):
+    """A moment of one page of a full pull."""
+
+    READ = "read"
+    KEEPING = "kept, before commit"
+    KEPT = "kept"
+
+
+_pages: list[int] = [0]
+
+
+def on_page(moment: PageMoment, number: int | None = None) -> str:
+    """Name a moment of the present page of this process's walk, or of another one. The first page is 1."""
+    return f"page {number or _pages[0]} {moment}"
 
 
 # Bytes
@@ -165,8 +193,8 @@ def _last_piece(line: HTTPConnection, data: bytes) -> None:
         die_at(Point.SENT)
 
 
-class MortalBackend(AtomBackend):
-    """The real backend, with death at hand. Making one arms the process: that is before the first claim."""
+class Mortal(BaseBackend):
+    """A real backend, with death at hand. Making one arms the process: that is before the first claim."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -186,6 +214,13 @@ class MortalBackend(AtomBackend):
         die_at(Point.READ)
         return found
 
+    def walk(self, lists: Sequence[str], cursor: str = "") -> Iterator[Page]:
+        _pages[0] = 0
+        for page in super().walk(lists, cursor):  # type: ignore[safe-super]
+            _pages[0] += 1
+            die_at(on_page(PageMoment.READ))
+            yield page
+
     def create(self, permit: Permit) -> RemoteContact:
         made = super().create(permit)
         die_at(Point.ANSWERED)
@@ -198,6 +233,14 @@ class MortalBackend(AtomBackend):
     def opt_out(self, existing: RemoteContact, permit: Permit) -> None:
         super().opt_out(existing, permit)
         die_at(Point.ANSWERED)
+
+
+class MortalAtom(Mortal, AtomBackend):
+    """v1, with death at hand."""
+
+
+class MortalJSON(Mortal, JSONBackend):
+    """v3, with death at hand."""
 
 
 _armed: list[bool] = []

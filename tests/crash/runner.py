@@ -1,8 +1,8 @@
 """A drain process for the matrix: ``python -m tests.crash.runner``.
 
 It imports everything once, opens no connection, and forks a child for each line on its standard input:
-``drain``, or ``wish``, a scenario's name and an address, with tabs between them. It answers each line with the
-exit status of the child, as ``waitpid`` tells it, negative for a signal. A child is a full drain of the
+``drain``, ``pull``, or ``wish``, a scenario's name and an address, with tabs between them. It answers each line with
+the exit status of the child, as ``waitpid`` tells it, negative for a signal. A child is a full drain of the
 package's own; it differs from ``manage.py ctct_drain`` only in that nothing is printed.
 """
 
@@ -18,12 +18,18 @@ def act(words: list[str]) -> None:
     from django.db import transaction
 
     from django_ctct.drain import drain
+    from django_ctct.pull import pull
+    from django_ctct.services import connect
 
     from .points import Point, die_at
     from .scenarios import SCENARIOS
 
     if words[0] == "drain":
         drain("default")
+        return
+    if words[0] == "pull":
+        with connect("default") as link:
+            pull(link)
         return
     scenario, address = SCENARIOS[words[1]], words[2]
     with transaction.atomic():
@@ -50,7 +56,7 @@ def main() -> None:
 
     django.setup()
     from django_ctct import drain  # noqa: F401
-    from django_ctct.backends import atom_v1  # noqa: F401
+    from django_ctct.backends import atom_v1, json_v3  # noqa: F401
 
     from . import points, scenarios  # noqa: F401
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +10,13 @@ from typing import Any
 
 from django_ctct import acts
 from django_ctct.models import Contact, SyncState
-from tests.account import UNMANAGED, Sandbox, run_due
+from tests.account import UNMANAGED, Sandbox, by_wire, run_due
 from tests.site.models import Member
 
 from .points import WRITE_POINTS, Point
 
-CUSTOMER, CONTACT = "ACTION_BY_CUSTOMER", "ACTION_BY_CONTACT"
+CUSTOMER = by_wire("ACTION_BY_CUSTOMER", '_source":"Account"')
+CONTACT = by_wire("ACTION_BY_CONTACT", '_source":"Contact"')
 NOTHING_UNREACHED: frozenset[Point] = frozenset()
 
 
@@ -48,12 +50,20 @@ class Scenario:
 
     def _faults(self, write: dict[str, Any], names: dict[str, str]) -> list[str]:
         method, body = write["method"], write["body"]
-        named = {names.get(one, f"list {one}") for one in re.findall(r"/lists/(\d+)", body)}
+        named = {names.get(one, f"list {one}") for one in lists_in(body)}
         faults = [] if method in self.verbs else [f"a {method}"]
         faults += [f"a {method} that names {one}" for one in sorted(named - self.may_name - self.keeps)]
         if method == "PUT":
             faults += [f"a PUT without {one}" for one in sorted(self.keeps - named)]
         return faults + [f"a {method} by {one}" for one in {CUSTOMER, CONTACT} - {self.source} if one in body]
+
+
+def lists_in(body: str) -> list[str]:
+    """Return the ids of the lists that a write names, on either wire."""
+    if by_wire(v1=True, v3=False):
+        return re.findall(r"/lists/(\d+)", body)
+    found: list[str] = json.loads(body).get("list_memberships", [])
+    return found
 
 
 def contact_of(address: str) -> Contact:
@@ -199,9 +209,11 @@ SCENARIOS = {
             _opt_out,
             lists=frozenset(),
             status="Do Not Mail",
-            may_name=frozenset(),
+            # v3 has no verb for it: the contact goes back as it was read, with another permission (v3 §2.8).
+            may_name=by_wire(frozenset(), frozenset({FREE, UNMANAGED})),
             keeps=frozenset(),
-            verbs=frozenset({"DELETE"}),
+            verbs=by_wire(frozenset({"DELETE"}), frozenset({"PUT"})),
+            source=by_wire(CUSTOMER, CONTACT),
             state=SyncState.REFUSED.value,
         ),
         Scenario(

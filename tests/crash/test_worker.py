@@ -6,25 +6,30 @@ points, ``CTCT_TEST_FULL=1`` all. No server is needed: the broker is a folder.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from celery import Celery
 from django.db.models import F
 
 from django_ctct import tasks
 from django_ctct.models import Contact, DatabaseNow
 from django_ctct.outbox import LEASE, VERIFY_AFTER
 from tests.account import Sandbox
-from tests.worker import kill, running_worker, wait_for
+from tests.worker import folder_broker, kill, running_worker, wait_for
 
 from .conftest import mortal
 from .points import DRAIN_POINTS, Point
 from .scenarios import SCENARIOS
-from .test_matrix import FULL, MOMENT, converged, kept_the_rules, let_time_pass, new_address
+from .test_matrix import (
+    FULL,
+    MOMENT,
+    converged,
+    kept_the_rules,
+    let_the_scene_settle,
+    let_time_pass,
+    new_address,
+)
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.worker]
 
@@ -39,23 +44,13 @@ def order(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def worker_log(site: Sandbox, order: Path) -> Iterator[Path]:
     """A worker of one child, and this process as its sender."""
-    folder = order.parent / "broker"
-    (folder / "control").mkdir(parents=True)
-    options: dict[str, Any] = {
-        "data_folder_in": str(folder),
-        "data_folder_out": str(folder),
-        "control_folder": str(folder / "control"),
-        "polling_interval": 0.1,
-    }
-    app = Celery("sender", broker="filesystem://", set_as_current=True)
-    app.conf.broker_transport_options = options
-    app.set_default()
     log = order.parent / "worker.log"
-    env = mortal(site, order, "filesystem://", CTCT_TEST_BROKER_OPTIONS=json.dumps(options))
-    with running_worker(env, log) as worker:
+    with (
+        folder_broker(order.parent / "broker") as broker,
+        running_worker(mortal(site, order, **broker), log) as worker,
+    ):
         yield log
         kill(worker)
-    app.close()
 
 
 def hint(address: str) -> None:
@@ -71,7 +66,7 @@ def test_a_workers_child_that_is_killed_leaves_nothing_undone(
 ) -> None:
     scenario, address = SCENARIOS["an upgrade"], new_address()
     scenario.arrange(site, address)
-    site.forget()
+    let_the_scene_settle(site)
     scenario.wish(address)
     order.write_text(point.value)
     tasks.drain.apply_async(args=["default"])

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from django_ctct.conf import AccountSettings
-from django_ctct.exceptions import QuotaExhausted, RateLimited
+from django_ctct.exceptions import QuotaExhausted, RateLimited, RemoteConflict
 from django_ctct.models import DatabaseNow, Quota
 from django_ctct.quota import AccountGate, key_hash
 from django_ctct.types import Priority
@@ -74,12 +75,62 @@ def test_a_gate_that_is_far_behind_says_so_instead_of_keeping_the_worker() -> No
     assert Quota.objects.get().used == 1
 
 
-def test_a_slot_that_another_worker_took_meanwhile_is_not_taken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slot_that_another_worker_took_meanwhile_is_not_taken_twice() -> None:
     one = gate(calls_per_second=10_000)
     one.acquire()
-    row, now = one._row()
-    gate(calls_per_second=10_000).acquire()
-    seen = [(row, now), one._row()]
-    monkeypatch.setattr(AccountGate, "_row", lambda self: seen.pop(0))
-    one.acquire()
+    swaps: list[str] = []
+
+    def meanwhile(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("UPDATE"):
+            swaps.append(sql)
+            if len(swaps) == 1:
+                gate(calls_per_second=10_000).acquire()
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(meanwhile):
+        one.acquire()
+    assert len(swaps) == 3, "one swap came too late, was seen to, and was tried again"
     assert Quota.objects.get().used == 3
+
+
+def test_a_write_whose_process_slept_is_not_sent() -> None:
+    one = gate(calls_per_second=10_000)
+    one.send_by = time.time() - 1
+    with pytest.raises(RemoteConflict) as caught:
+        one.acquire()
+    assert (caught.value.code, caught.value.status) == ("stale", None)
+    one.acquire()  # the next request is another one
+    one.send_by = time.time() + 5
+    one.acquire()
+
+
+def test_a_worker_that_comes_late_to_its_slot_takes_another_and_counts_once() -> None:
+    one = gate(calls_per_second=10)
+    one.acquire()
+    stalls = iter([0.3, 0.0, 9.0])
+
+    def stall(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("UPDATE"):
+            time.sleep(next(stalls))
+        return execute(sql, *rest)
+
+    started = time.monotonic()
+    with connection.execute_wrapper(stall):
+        one.acquire()
+    assert next(stalls) == 9.0, "two swaps: the first slot was over when it was given"
+    assert time.monotonic() - started >= 0.3
+    assert Quota.objects.get().used == 2
+
+
+def test_a_machine_that_never_keeps_a_slot_gives_up() -> None:
+    one = gate(calls_per_second=10)
+    one.patience = 0.5
+
+    def stall(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("UPDATE"):
+            time.sleep(0.2)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(stall), pytest.raises(RateLimited) as caught:
+        one.acquire()
+    assert caught.value.code == "busy"

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from dataclasses import replace
+from io import StringIO
 
 import pytest
 from django.test import Client
 
-from django_ctct import catalogue
+from django_ctct import catalogue, tokens
+from django_ctct.backends.oauth2 import Grant
 from django_ctct.models import Account, Consent, Contact, ContactList, ListOptOut, Membership, RemoteMembership
 from django_ctct.types import ContactStatus
+from example_project.access_log import WithoutQueries
+from example_project.demo.browser import Browser
+from example_project.demo.connecting import expect_sealed
+from example_project.demo.json_reader import JsonReader
+from example_project.demo.stage import Stage, StepFailed
+from example_project.demo.terminal import Screen
 from example_project.members.ctct import Members
 from example_project.members.models import Member, Tier
 from example_project.members.standing import standing
@@ -136,6 +146,62 @@ def test_pages_hold_no_inline_script_or_style_and_load_nothing_from_elsewhere(cl
 
 def test_the_office_sees_the_members(admin_client, ada):
     assert ada.email in page(admin_client, "/admin/members/member/")
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """A stage on which nothing plays: enough to look for tokens."""
+    return Stage(
+        screen=Screen(StringIO()),
+        there=JsonReader("http://127.0.0.1:9"),
+        patience=0.0,
+        site_url="http://127.0.0.1:9",
+        password="",
+        settle=lambda: None,
+        logged=lambda: "",
+        start_worker=lambda: None,
+        kill_worker=lambda: None,
+        worker_is_alive=lambda: False,
+    )
+
+
+@pytest.fixture
+def connected() -> Account:
+    account = Account.objects.for_alias("default")
+    tokens.keep(account, Grant(access="made-up-access", refresh="made-up-refresh", seconds=3600), by="admin")
+    account.refresh_from_db()
+    return account
+
+
+def test_connect_finds_sealed_tokens_in_no_table(stage, connected):
+    expect_sealed(stage, connected, Browser())
+
+
+def test_connect_sees_a_token_that_lies_in_a_table(stage, connected, ada):
+    Member.objects.update(favourite="made-up-refresh")
+    with pytest.raises(StepFailed, match="no token in the database"):
+        expect_sealed(stage, connected, Browser())
+
+
+def test_connect_sees_a_token_that_lies_in_a_session(stage, connected, client):
+    session = client.session
+    session["kept"] = "made-up-access"
+    session.save()
+    with pytest.raises(StepFailed, match="no token in the database"):
+        expect_sealed(stage, connected, Browser())
+
+
+def test_connect_sees_a_token_in_a_log(stage, connected):
+    with pytest.raises(StepFailed, match="no token in a log"):
+        expect_sealed(replace(stage, logged=lambda: "GET /?code=made-up-access"), connected, Browser())
+
+
+def test_no_query_comes_into_the_log_of_the_web_server():
+    line = logging.LogRecord(
+        "django.server", logging.INFO, "", 0, '"%s" %s %s', ("GET /back/?code=x&y HTTP/1.1", "302", "0"), None
+    )
+    assert WithoutQueries().filter(line)
+    assert line.getMessage() == '"GET /back/?… HTTP/1.1" 302 0'
 
 
 def test_the_adapter_can_be_used():

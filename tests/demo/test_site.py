@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -39,8 +41,15 @@ def test_the_example_project_lacks_no_migration(tmp_path):
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_a_database_that_cannot_be_meant_is_said_so(tmp_path):
-    program = "import os; os.environ['CTCT_DEMO_DATABASE'] = 'oracle://x'; import example_project.settings"
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("CTCT_DEMO_DATABASE", "oracle://x", "CTCT_DEMO_DATABASE is 'sqlite' or begins with postgresql://"),
+        ("CTCT_DEMO_API", "v2", "CTCT_DEMO_API is 'v3' or 'v1'"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_said_so(tmp_path, name, value, told):
+    program = f"import os; os.environ['{name}'] = '{value}'; import example_project.settings"
     ended = in_the_example_project(["-c", program], tmp_path)
     assert ended.returncode != 0
-    assert "CTCT_DEMO_DATABASE is 'sqlite' or begins with postgresql://" in ended.stderr
+    assert told in ended.stderr

@@ -15,6 +15,7 @@ import django_ctct
 from django_ctct import conf, models
 from django_ctct.adapters import MemberAdapter
 from django_ctct.backends.atom_v1 import AtomBackend
+from django_ctct.backends.json_v3 import JSONBackend
 from django_ctct.backends.memory import MemoryBackend
 from django_ctct.exceptions import ConfigurationError
 
@@ -56,7 +57,7 @@ def test_it_names_every_command_with_every_option(name: str) -> None:
 
 def test_it_names_no_command_that_does_not_exist() -> None:
     known = {*OURS, "demo"}
-    assert set(re.findall(r"\bctct_[a-z]+", README)) <= known
+    assert set(re.findall(r"\bctct_[a-z]+\b", README)) <= known
 
 
 def _known_keys(ctct: Any, settings: Any) -> list[str]:
@@ -76,7 +77,7 @@ def test_it_has_a_row_for_every_key_of_the_settings(settings: Any) -> None:
         assert f"\n| `{key}` |" in README, f"CTCT key {key} has no row"
 
 
-@pytest.mark.parametrize("word", [*AtomBackend.options, *MemoryBackend.options])
+@pytest.mark.parametrize("word", [*JSONBackend.options, *AtomBackend.options, *MemoryBackend.options])
 def test_it_names_every_option_of_the_wires(word: str) -> None:
     assert f"`{word}`" in README
 
@@ -133,9 +134,15 @@ def _links() -> Iterator[str]:
 
 
 def test_its_links_lead_somewhere() -> None:
-    headings = {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in re.findall(r"^#+ (.+)$", README, re.M)}
     for link in _links():
-        assert link.removeprefix("#") in headings if link.startswith("#") else (ROOT / link).exists(), link
+        path, _, heading = link.partition("#")
+        assert not path or (ROOT / path).is_file(), link
+        assert not heading or heading in _headings(ROOT / path if path else ROOT / "README.md"), link
+
+
+def _headings(page: Path) -> set[str]:
+    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in found}
 
 
 def test_the_changelog_has_this_version() -> None:

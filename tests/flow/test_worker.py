@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Celery
 
 from django_ctct.models import SyncState, WriteAttempt
 from tests.account import UNMANAGED, Sandbox, contact
 from tests.site.models import Member
-from tests.worker import environment, kill, running_worker, wait_for
+from tests.worker import environment, folder_broker, kill, running_worker, wait_for
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.worker]
 
@@ -22,30 +20,20 @@ ADA = "ada@example.com"
 
 
 @pytest.fixture
-def broker(tmp_path: Path, settings: Any) -> Iterator[str]:
-    """A broker of files: no server is needed."""
-    folder = tmp_path / "broker"
-    (folder / "control").mkdir(parents=True)
-    options = {
-        "data_folder_in": str(folder),
-        "data_folder_out": str(folder),
-        "control_folder": str(folder / "control"),
-        "polling_interval": 0.1,
-    }
+def broker(tmp_path: Path, settings: Any) -> Iterator[dict[str, str]]:
     settings.CTCT = {**settings.CTCT, "KICK": "thread"}
-    app = Celery("sender", broker="filesystem://", set_as_current=True)
-    app.conf.broker_transport_options = options
-    app.set_default()
-    yield json.dumps(options)
-    app.close()
+    with folder_broker(tmp_path / "broker") as added:
+        yield added
 
 
 def in_sync(email: str) -> bool:
     return contact(email).state == SyncState.IN_SYNC
 
 
-def test_an_upgrade_walks_the_whole_trip_through_a_worker(connected: Sandbox, broker: str, tmp_path: Path) -> None:
-    env = environment(connected.url, "filesystem://", CTCT_TEST_BROKER_OPTIONS=broker)
+def test_an_upgrade_walks_the_whole_trip_through_a_worker(
+    connected: Sandbox, broker: dict[str, str], tmp_path: Path
+) -> None:
+    env = environment(connected.url, **broker)
     connected.add(ADA, UNMANAGED)
     with running_worker(env, tmp_path / "worker.log"):
         member = Member.objects.create(email=ADA)
@@ -65,9 +53,9 @@ def test_an_upgrade_walks_the_whole_trip_through_a_worker(connected: Sandbox, br
 
 
 def test_a_change_made_while_no_worker_lives_arrives_when_one_comes(
-    connected: Sandbox, broker: str, tmp_path: Path
+    connected: Sandbox, broker: dict[str, str], tmp_path: Path
 ) -> None:
-    env = environment(connected.url, "filesystem://", CTCT_TEST_BROKER_OPTIONS=broker)
+    env = environment(connected.url, **broker)
     with running_worker(env, tmp_path / "first.log") as worker:
         member = Member.objects.create(email=ADA)
         wait_for(lambda: in_sync(ADA), 20, "the new member to be in sync")

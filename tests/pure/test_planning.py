@@ -25,6 +25,7 @@ from django_ctct.planning import (
     Update,
     additions,
     departures,
+    parts,
     plan,
 )
 from django_ctct.types import (
@@ -283,14 +284,15 @@ def test_a_write_rests_on_the_weakest_of_its_consents() -> None:
 
 
 def test_an_absence_that_we_may_have_caused_is_not_a_departure() -> None:
-    taking_off = Unclear(before=frozenset({"1", "2"}), after=frozenset({"2"}), observed=at(1))
-    base = Base(frozenset({"1", "2"}), (taking_off,))
-    assert departures(base, remote(), policies()) == {"2"}
-    assert departures(base, remote(updated_at=at(2)), policies()) == {"2"}
-    assert departures(base, remote(updated_at=at(1)), policies()) == {"1", "2"}, "unchanged: our write did not land"
+    taking_off = Unclear(before=OURS, after=frozenset({"3"}), observed=at(1))
+    base = Base(OURS, (taking_off,))
+    assert departures(base, remote("1"), policies()) == {"3"}
+    assert departures(base, remote("1", stamp=at(2)), policies()) == {"3"}
+    assert departures(base, remote("1", stamp=at(1)), policies()) == {"2", "3"}, "unchanged: our write did not land"
+    assert departures(base, remote(stamp=at(1)), policies()) == {"3"}, "it shows, so it did, whatever the stamp"
     putting_on = Unclear(after=frozenset({"3"}), observed=at(1))
     assert departures(Base(unclear=(putting_on,)), remote("1"), policies()) == {"3"}
-    assert departures(Base(unclear=(putting_on,)), remote("1", updated_at=at(1)), policies()) == frozenset()
+    assert departures(Base(unclear=(putting_on,)), remote("1", stamp=at(1)), policies()) == frozenset()
 
 
 def test_leaving_everything_is_not_leaving_each_list() -> None:
@@ -366,3 +368,109 @@ def test_a_consent_that_an_unclear_write_rests_on_keeps_her_and_sends_nothing() 
     assert decide({"1"}, gone, opt_outs=OptOuts(at(3)), consents=resting) == Refuse(Reason.OPTED_OUT, frozenset({"1"}))
     landed = Base(unclear=(Unclear(after=frozenset({"1"})),))
     assert decide({"1"}, remote("1"), base=landed, opt_outs=OptOuts(at(3)), consents=resting) == Nothing()
+
+
+def test_a_return_says_all_that_it_changes() -> None:
+    gone = remote("1", "4", status=ContactStatus.DO_NOT_MAIL, opted_out_at=at(3), fields={"first_name": "Ada"})
+    decided = decide(
+        {"2", "3"},
+        gone,
+        opt_outs=OptOuts(at(3)),
+        consents={"2": Consented(1, at(4))},
+        fields={"first_name": "Ada", "last_name": "Lovelace"},
+    )
+    assert decided == Update(
+        lists=frozenset({"2", "4"}),
+        adds=frozenset({"2"}),
+        removes=frozenset({"1"}),
+        fields={"last_name": "Lovelace"},
+        source=OptInSource.CONTACT,
+        consent=Consented(1, at(4)),
+        withheld=frozenset({"3"}),
+    )
+
+
+def test_an_opt_out_of_someone_unknown_on_no_list_is_nothing_to_do() -> None:
+    assert decide(set(), None, opt_out=True) == Nothing()
+    assert decide({"1"}, None, opt_out=True) == Refuse(Reason.OPTED_OUT, frozenset({"1"}))
+
+
+def test_a_list_joined_in_the_very_moment_of_leaving_counts_as_left() -> None:
+    here = remote("1")
+    left = OptOuts(lists={"1": at(0)})  # she has been on it since at(0)
+    assert decide({"1"}, here, base=Base(frozenset({"1"})), opt_outs=left) == Update(
+        lists=frozenset(), removes=frozenset({"1"}), withheld=frozenset({"1"})
+    )
+
+
+def test_a_field_that_is_not_there_yet_is_sent() -> None:
+    decided = decide({"1"}, remote("1"), base=Base(frozenset({"1"})), fields={"city": "Bonn", "note": ""})
+    assert isinstance(decided, Update)
+    assert decided.fields == {"city": "Bonn"}
+
+
+def test_do_not_mail_counts_even_where_nobody_knows_since_when() -> None:
+    gone = remote(status=ContactStatus.DO_NOT_MAIL)
+    assert decide({"1"}, gone) == Refuse(Reason.OPTED_OUT, frozenset({"1"}))
+
+
+def test_a_create_says_what_it_withholds_and_carries_her_fields() -> None:
+    fields = {"first_name": "Ada"}
+    made = decide({"1", "2"}, None, opt_outs=OptOuts(lists={"1": at(3)}), fields=fields)
+    assert made == Create(frozenset({"2"}), fields, withheld=frozenset({"1"}))
+    consents = {"1": Consented(9, at(4))}
+    returned = decide({"1", "2"}, None, opt_outs=OptOuts(at(3)), consents=consents, fields=fields)
+    assert returned == Create(
+        frozenset({"1"}), fields, source=OptInSource.CONTACT, consent=consents["1"], withheld=frozenset({"2"})
+    )
+
+
+# A changed address
+
+NEW = "augusta@example.com"
+
+
+def moved(wanted: set[str], existing: RemoteContact | None, **more: Any) -> Plan:
+    desired = Desired(frozenset(wanted), address=NEW, **more)
+    base = Base(frozenset(existing.lists) if existing else frozenset())
+    return plan(desired, base, existing, OptOuts(), {}, policies())
+
+
+def test_who_has_another_address_over_there_gets_the_new_one_and_nothing_else_changes() -> None:
+    assert moved({"1"}, remote("1", "4")) == Update(frozenset({"1", "4"}), address=NEW)
+
+
+def test_a_new_address_goes_along_with_other_changes() -> None:
+    made = moved({"2"}, remote("1"), fields={"city": "Bonn"})
+    assert made == Update(
+        frozenset({"2"}), adds=frozenset({"2"}), removes=frozenset({"1"}), fields={"city": "Bonn"}, address=NEW
+    )
+
+
+def test_who_has_the_address_already_is_not_given_it_again() -> None:
+    assert moved({"1"}, replace(remote("1"), email=NEW)) == Nothing()
+
+
+def test_the_address_of_someone_on_none_of_our_lists_is_none_of_our_business() -> None:
+    assert moved(set(), remote("4")) == Nothing()
+    assert moved(set(), remote("1", "4")) == Update(frozenset({"4"}), removes=frozenset({"1"}))
+
+
+@given(situation=situations())
+def test_a_new_address_never_changes_what_may_be_added(situation: dict[str, Any]) -> None:
+    as_it_is = plan(**situation)
+    with_address = plan(**{**situation, "desired": replace(situation["desired"], address=NEW)})
+    assert added(with_address) == added(as_it_is)
+    assert with_address.withheld == as_it_is.withheld
+    if isinstance(with_address, Update) and with_address.address:
+        assert situation["existing"].status is not ContactStatus.DO_NOT_MAIL
+        assert with_address.lists & OURS
+
+
+def test_when_a_contact_keeps_the_address_that_it_has() -> None:
+    opted_out = remote(status=ContactStatus.DO_NOT_MAIL)
+    assert not parts(Desired(), remote("1"), None, barred=False)
+    assert parts(Desired(), remote("1"), remote("4"), barred=False)
+    assert parts(Desired(), remote("1"), None, barred=True)
+    assert parts(Desired(), opted_out, None, barred=False)
+    assert not parts(Desired(opt_out=True), opted_out, remote(), barred=True), "an opt-out needs no address"

@@ -8,6 +8,8 @@ import pytest
 
 from django_ctct.sandbox import RunningSandbox, Switches, serve
 from tests.sandbox.caller import Caller
+from tests.sandbox.v3_caller import V3
+from tests.sandbox.v3_rules import server_faults
 
 LISTS = ["Free members", "Sustainers", "News"]
 
@@ -44,6 +46,19 @@ def scene(api: Caller) -> Caller:
         },
     )
     return api
+
+
+@pytest.fixture
+def v3(running: RunningSandbox) -> Iterator[V3]:
+    """A v3 caller of an account with three lists and nobody on them; what it is told is held to the sheet."""
+    running.account.switches = Switches()
+    caller = V3(running)
+    caller.control("reset", {"lists": LISTS})
+    with caller.session:
+        yield caller
+        faults = [each for logged in running.sandbox.journal.entries() for each in server_faults(logged.as_exchange())]
+        broken = [logged.path for logged in running.sandbox.journal.entries() if logged.applied == 500]
+    assert (faults, broken) == ([], [])
 
 
 ACTIVE, REMOVED, GONE, WAITING = 1, 2, 3, 4

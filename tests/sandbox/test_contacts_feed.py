@@ -28,6 +28,7 @@ def walk(api: Caller, path: str) -> list[list[str]]:
         href = next_href(feed)
         if href is None:
             return pages
+        assert len(pages) < 100
         url = urljoin(url, href)
 
 
@@ -84,6 +85,16 @@ def test_a_token_may_expire(api: Caller, life: int, status: int) -> None:
     assert api.session.get(api.running.url + str(href), timeout=10).status_code == status
 
 
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_token_that_expired_is_refused_in_one_way_or_the_other(api: Caller, status: int) -> None:
+    crowd(api, 3)
+    api.switch(page_size=2, next_token_life=60, next_token_refusal=str(status))
+    href = next_href(api.tree("contacts"))
+    api.control("clock", {"advance": 61})
+    assert api.session.get(api.running.url + str(href), timeout=10).status_code == status
+    assert api.get("contacts?next=zzz").status_code == 400
+
+
 def test_the_feed_holds_contacts_of_every_status(scene: Caller) -> None:
     statuses = [each.text for each in scene.tree("contacts").iter(f"{CTCT}Status")]
     assert statuses == ["Unconfirmed", "Do Not Mail", "Removed", "Active"]
@@ -92,6 +103,13 @@ def test_the_feed_holds_contacts_of_every_status(scene: Caller) -> None:
 def test_a_search_finds_several_addresses_of_any_status_and_skips_unknown_ones(scene: Caller) -> None:
     path = "contacts?email=ada%40example.com&email=nobody%40example.com&email=dora%40example.com"
     assert scene.addresses(path) == ["dora@example.com", "ada@example.com"]
+
+
+def test_a_search_is_cut_into_pages_newest_first(api: Caller) -> None:
+    everybody = crowd(api, 5)
+    api.switch(page_size=2)
+    path = "contacts?" + "&".join(f"email={quote(each)}" for each in [*everybody[2:], "x@example.com", *everybody[:2]])
+    assert walk(api, path) == [everybody[:2], everybody[2:4], everybody[4:]]
 
 
 def test_a_search_is_case_sensitive(scene: Caller) -> None:

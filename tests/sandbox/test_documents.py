@@ -1,4 +1,4 @@
-"""The documents against the order of elements that the v1 sheet gives (§3.1, §3.5, §3.6, §4)."""
+"""The documents against the order of elements of the v1 sheet (§3.1, §3.5, §3.6, §4) and of v1's own answers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,69 @@ FIELDS = [
 ]
 TAIL = ["Confirmed", "InsertTime", "LastUpdateTime"]
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+# The order of elements and the namespaces (a: Atom, c: Constant Contact's) of v1's answers as they were captured, or
+# printed in its docs, from 2008 to 2010. What stands in brackets are attributes, in parentheses the elements within.
+_PREFIXES = {ATOM: "a:", CTCT: "c:"}
+_AUTHOR = "a:author(a:name)"
+_HEAD = f"a:link[href rel=edit] a:id a:title[type=text] a:updated {_AUTHOR}"
+_CONTENT = "a:content[type=application/vnd.ctct+xml]"
+_OWN_LINKS = "a:link[href] a:link[href rel=self]"
+_SOURCE = f"a:source(a:id a:title[type=text] {_OWN_LINKS} {_AUTHOR} a:updated)"
+_FEED = f"a:id a:title[type=text] {_OWN_LINKS} {_AUTHOR} a:updated"
+_PAGES = "a:link[href rel=first] a:link[href rel=current]"
+_DETAILS = " ".join(f"c:{name}" for name in FIELDS[:-1])
+_MEMBERSHIP = "c:ContactList[id](a:link[href rel=self] c:OptInSource c:OptInTime)"
+_CONTACT = f"c:Contact[id]({_DETAILS} c:ContactLists({_MEMBERSHIP}) c:Confirmed c:InsertTime c:LastUpdateTime)"
+_SUMMARY = "c:Contact[id](c:Status c:EmailAddress c:EmailType c:Name c:OptInTime c:OptInSource)"
+_SYSTEM_LIST = "c:ContactList[id](c:Name c:ShortName)"
+_LIST = "c:ContactList[id](c:OptInDefault c:Name c:ShortName c:DisplayOnSignup c:SortOrder c:Members[id])"
+_COUNTED_LIST = f"{_LIST[:-1]} c:ContactCount)"
+_NEW_LIST = "c:ContactList[id](c:OptInDefault c:Name c:SortOrder c:ShortName)"
+
+
+def _entries(*payloads: str) -> str:
+    return " ".join(f"a:entry({_HEAD} {_CONTENT}({one}))" for one in payloads)
+
+
+CAPTURED = {
+    "a contact on one list": f"a:entry({_HEAD} {_CONTENT}({_CONTACT}) {_SOURCE})",
+    "a page of contacts": f"a:feed({_FEED} a:link[href rel=next] {_PAGES} {_entries(_SUMMARY, _SUMMARY)})",
+    "all lists": f"a:feed({_FEED} {_PAGES} {_entries(*[_SYSTEM_LIST] * 3, _LIST, _LIST)})",
+    "a list that was made": f"a:entry(a:id a:title[type=text] a:author a:updated {_CONTENT}({_NEW_LIST})"
+    " a:link[href rel=edit])",
+}
+
+
+def shape(element: ET.Element) -> str:
+    """Write an element as its name, attributes and children; texts, ids and addresses are left out."""
+    space, _, local = element.tag.rpartition("}")
+    told = [f"{name}={value}" if name in ("rel", "type") else name for name, value in sorted(element.items())]
+    attributes = f"[{' '.join(told)}]" if told else ""
+    children = f"({' '.join(map(shape, element))})" if len(element) else ""
+    return f"{_PREFIXES[space + '}']}{local}{attributes}{children}"
+
+
+def test_a_contact_has_the_shape_that_was_captured(scene: Caller) -> None:
+    assert shape(scene.tree("contacts/1")) == CAPTURED["a contact on one list"]
+
+
+def test_a_page_of_contacts_has_the_shape_that_was_captured(scene: Caller) -> None:
+    scene.switch(page_size=2)
+    assert shape(scene.tree("contacts")) == CAPTURED["a page of contacts"]
+
+
+def test_the_lists_have_the_shape_that_was_captured_before_and_since_they_are_counted(api: Caller) -> None:
+    api.control("reset", {"lists": ["General Interest", "Clients"]})
+    api.switch(contact_count=False)
+    assert shape(api.tree("lists")) == CAPTURED["all lists"]
+    api.switch(contact_count=True)
+    assert shape(api.tree("lists")) == CAPTURED["all lists"].replace(_LIST, _COUNTED_LIST)
+
+
+def test_a_list_that_was_made_has_the_shape_that_was_captured(api: Caller) -> None:
+    answer = api.send("POST", "lists", entry(a_list("Gala", SortOrder="7")))
+    assert shape(ET.fromstring(answer.content)) == CAPTURED["a list that was made"]
 
 
 def test_the_declaration_has_single_quotes(scene: Caller) -> None:

@@ -239,6 +239,7 @@ def test_every_switch_has_a_test_that_names_it() -> None:
 
     here = Path(__file__).parent
     text = "".join(
-        (here / name).read_text() for name in ("test_switches.py", "test_limits.py", "test_contacts_feed.py")
+        (here / name).read_text()
+        for name in ("test_switches.py", "test_limits.py", "test_contacts_feed.py", "test_v3_switches.py")
     )
     assert [each.name for each in dataclasses.fields(Switches) if f"{each.name}=" not in text] == []

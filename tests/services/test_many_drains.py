@@ -1,7 +1,7 @@
 """Eight drains at once, as processes of ``manage.py ctct_drain``, with the limits that a real key has.
 
 A tenth of the contacts is new and needs a read and a write; the others are as wished and need one read. The
-default run takes 20 contacts, ``CTCT_TEST_FULL=1`` takes 1,000, which at 3.6 calls a second is about five minutes.
+default run takes 20 contacts, ``CTCT_TEST_FULL=1`` takes 1,000, which at 3.3 calls a second is about six minutes.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def test_eight_drains_share_the_work_and_the_limit(connected: Sandbox, tmp_path:
     assert len(reads) == DUE
     assert set(reads.values()) == {1}, "no contact was taken twice"
     assert met["POST", "/ws/customers/acme/contacts"] == NEW
-    assert fullest_second([one["time"] for one in calls]) <= LIMIT
+    at = [one["time"] for one in calls]
+    assert fullest_second(at) <= LIMIT, [round(one - at[0], 2) for one in at]
     assert {one["status"] for one in calls} == {200, 201}
     assert sorted(WriteAttempt.objects.values_list("contact__email", "outcome")) == sorted(
         (one, "ok") for one in addresses("new", NEW)

@@ -1,7 +1,8 @@
 """Wrong designs, planted one at a time: each must be found by the simulator within a stated number of seeds.
 
 Each is what someone might reasonably have built. They are planted by replacing one function of the package
-with its wrong twin, in the process that runs the seeds, and nowhere else.
+with its wrong twin, in the process that runs the seeds, and nowhere else. Nothing of ours is patched in any other
+test; here it is the purpose, because a simulator that no wrong design can fail would prove nothing.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from unittest import mock
 
 from django.db.models import F
 
-from django_ctct import ledger, outbox, planning, services
+from django_ctct import addresses, drain, ledger, outbox, permits, planning, pull, services
 from django_ctct.exceptions import AmbiguousWrite, RateLimited
-from django_ctct.models import Contact, Hold, ListOptOut
+from django_ctct.models import Contact, DatabaseNow, Hold, ListOptOut
 from django_ctct.outbox import Failure
 from django_ctct.types import ContactStatus, OptInSource
 
@@ -72,7 +73,7 @@ def no_sweep() -> Any:
     """Only a message starts work: a lost one is lost."""
     from . import run
 
-    return planted((run._Site, "_sweep", lambda self: None), (run._Site, "_look_at_all", lambda self: None))
+    return planted((run._Site, "_sweep", lambda self: None), (run._Site, "_walk_all", lambda self: None))
 
 
 def no_verify() -> Any:
@@ -158,12 +159,12 @@ def consent_for_all_lists() -> Any:
 
 def always_her_own_act() -> Any:
     """Every write claims to be the person's own act, so the server refuses none."""
-    right = ledger.permit
+    right = permits.permit
 
     def permit(*given: Any) -> Any:
         return replace(right(*given), source=OptInSource.CONTACT)
 
-    return planted((ledger, "permit", permit))
+    return planted((permits, "permit", permit))
 
 
 def no_merge() -> Any:
@@ -206,8 +207,8 @@ def payload_in_the_message() -> Any:
     seen: dict[int, Any] = {}
     right = ledger.load
 
-    def load(contact_id: int) -> Any:
-        fresh = right(contact_id)
+    def load(contact_id: int, names: Any) -> Any:
+        fresh = right(contact_id, names)
         first = seen.setdefault(fresh.contact.pk, (fresh.contact.wished_at, fresh.desired))
         if first[0] == fresh.contact.wished_at:
             return replace(fresh, desired=replace(first[1], opt_out=fresh.desired.opt_out))
@@ -222,10 +223,10 @@ def cached_read() -> Any:
     seen: dict[str, Any] = {}
     right = services._read
 
-    def read(link: Any, contact: Any) -> Any:
-        key = f"{id(link.backend.world)}:{contact.email}"
+    def read(link: Any, local: Any) -> Any:
+        key = f"{id(link.backend.world)}:{local.contact.email}"
         if key not in seen:
-            seen[key] = right(link, contact)
+            seen[key] = right(link, local)
         return seen[key]
 
     return planted((services, "_read", read))
@@ -241,7 +242,7 @@ def zombie_says_done() -> Any:
         return True
 
     return planted(
-        (outbox, "_held_by", held_by), (outbox, "VERIFY_AFTER", timedelta(0)), (ledger, "FRESH", timedelta(days=1))
+        (outbox, "_held_by", held_by), (outbox, "VERIFY_AFTER", timedelta(0)), (permits, "FRESH", timedelta(days=1))
     )
 
 
@@ -272,7 +273,7 @@ def opt_out_by_rule() -> Any:
 
 def permit_on_an_old_wish() -> Any:
     """A write is permitted although a newer wish, perhaps an opt-out, has come."""
-    return planted((ledger, "_refuse_stale", lambda *_: None))
+    return planted((permits, "_refuse_stale", lambda *_: None))
 
 
 def opt_out_lowered() -> Any:
@@ -284,6 +285,41 @@ def opt_out_lowered() -> Any:
         return {**changes, "opted_out_at": existing.opted_out_at or local.now, "opt_out_wanted": False}
 
     return planted((ledger, "_opt_out_seen", seen))
+
+
+def news_is_forgotten() -> Any:
+    """A feed's news is counted and nobody is read again for it."""
+    return planted((outbox, "look_again", lambda contact_ids, priority=None: len(list(contact_ids))))
+
+
+def adds_do_not_wait_for_news() -> Any:
+    """After a restore the site goes on as if it knew what happened meanwhile."""
+
+    def is_behind(account: Any) -> bool:
+        return False
+
+    return planted((ledger, "is_behind", is_behind), (drain, "is_behind", is_behind))
+
+
+def sent_before_approval() -> Any:
+    """That all contacts were read is taken for somebody's having read the plan."""
+    right = pull._first_marks
+
+    def first_marks(account: Any, *given: Any) -> dict[str, object]:
+        marks = right(account, *given)
+        return {**marks, "approved_at": DatabaseNow()} if marks else marks
+
+    return planted((pull, "_first_marks", first_marks))
+
+
+def walk_ends_unseen() -> Any:
+    """A full pull counts whom it met, and does not ask whom it has not met."""
+    return planted((pull, "end_walk", lambda *_, **__: 0))
+
+
+def opt_outs_stay_behind() -> Any:
+    """What she opted out of at one address does not count for the next one."""
+    return planted((addresses, "copy_opt_outs", lambda *_: None))
 
 
 #: name → how to plant it. The number of seeds that each needs stands in the docs and is asserted in the tests.
@@ -314,5 +350,10 @@ MUTANTS: dict[str, Callable[[], Any]] = {
         opt_out_by_rule,
         permit_on_an_old_wish,
         opt_out_lowered,
+        news_is_forgotten,
+        adds_do_not_wait_for_news,
+        sent_before_approval,
+        walk_ends_unseen,
+        opt_outs_stay_behind,
     )
 }

@@ -1,52 +1,87 @@
 """The network between a worker and the account: every call may fail in each way that the protocol allows.
 
-The account behind it is the sandbox's, reached through the shipped in-memory backend; only fates, and the
-invariants that are checked at each call, are added here.
+The account behind it is the sandbox's, reached through one of the shipped backends (``wires``); only fates, and
+the invariants that are checked at each call, are added here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django_ctct.backends.memory import MemoryBackend
-from django_ctct.exceptions import AmbiguousWrite, MalformedResponse, RateLimited, RemoteError, RemoteUnavailable
-from django_ctct.types import Permit, RemoteContact
+from django_ctct.backends.base import BaseBackend
+from django_ctct.exceptions import (
+    AmbiguousWrite,
+    MalformedResponse,
+    RateLimited,
+    RemoteConflict,
+    RemoteError,
+    RemoteUnavailable,
+)
+from django_ctct.types import Page, Permit, RemoteContact
 
 if TYPE_CHECKING:
     from .world import World
 
-__all__ = ["SimulatedBackend"]
+__all__ = ["Weather"]
 
 READS = ("refused", "unavailable", "truncated", "too_many", "redirect")
 WRITES = ("refused", "reset_before", "reset_after", "late", "late", "late", "unavailable", "too_many", "redirect")
 
 
-class SimulatedBackend(MemoryBackend):
-    """The in-memory backend in simulated weather. ``world`` is the run at hand."""
+class Weather(BaseBackend):
+    """A backend in simulated weather, to be mixed into a real one. ``world`` is the run at hand."""
 
     world: ClassVar[World]
 
-    def __init__(self, options: Mapping[str, Any], *, gate: Any = None) -> None:
-        super().__init__({"account": self.world.account})
-        self._seen: dict[str, RemoteContact | None] = {}
-
     def find(self, email: str) -> RemoteContact | None:
-        return self._read(email, lambda: super(SimulatedBackend, self).find(email))
+        return self._ask(email, lambda: super(Weather, self).find(email))
 
     def get(self, remote_id: str) -> RemoteContact | None:
-        return self._read("", lambda: super(SimulatedBackend, self).get(remote_id))
+        return self._ask("", lambda: super(Weather, self).get(remote_id))
 
     def create(self, permit: Permit) -> RemoteContact:
-        return self._write(None, permit, lambda: super(SimulatedBackend, self).create(permit))
+        return self._send(None, permit, lambda: super(Weather, self).create(permit))
 
     def update(self, existing: RemoteContact, permit: Permit) -> None:
-        self._write(existing, permit, lambda: super(SimulatedBackend, self).update(existing, permit))
+        self._send(existing, permit, lambda: super(Weather, self).update(existing, permit))
 
     def opt_out(self, existing: RemoteContact, permit: Permit) -> None:
-        self._write(existing, permit, lambda: super(SimulatedBackend, self).opt_out(existing, permit))
+        self._send(existing, permit, lambda: super(Weather, self).opt_out(existing, permit))
 
-    def _read(self, email: str, read: Callable[[], RemoteContact | None]) -> RemoteContact | None:
+    def changes(self, since: datetime) -> Iterator[Page]:
+        return self._in_weather(super().changes(since), heard=self.world.hears())
+
+    def opt_outs(self, since: datetime) -> Iterator[Page]:
+        return self._in_weather(super().opt_outs(since))
+
+    def walk(self, lists: Sequence[str], cursor: str = "") -> Iterator[Page]:
+        heard = self.world.walks(anew=not cursor)
+        for page in self._in_weather(super().walk(lists, cursor)):
+            if not page.cursor:
+                heard()
+            yield page
+
+    def _in_weather(self, feed: Iterable[Page], heard: Callable[[], None] | None = None) -> Iterator[Page]:
+        """Let each page of a feed be asked for in the weather. A worker is paused and killed between pages too.
+
+        ``heard`` is told when there are no more.
+        """
+        pages = iter(feed)
+        while True:
+            self.world.scheduler.step("before a page")
+            self._fail_read()
+            self.world.count("pages")
+            page = next(pages, None)
+            if page is None:
+                if heard is not None:
+                    heard()
+                return
+            self.world.scheduler.step("after a page")
+            yield page
+
+    def _ask(self, email: str, read: Callable[[], RemoteContact | None]) -> RemoteContact | None:
         world = self.world
         world.scheduler.step("before a read")
         self._fail_read()
@@ -62,9 +97,11 @@ class SimulatedBackend(MemoryBackend):
             raise RemoteUnavailable("not now", code=fate)
         self._fail(fate)
 
-    def _write(self, existing: RemoteContact | None, permit: Permit, write: Callable[[], Any]) -> Any:
+    def _send(self, existing: RemoteContact | None, permit: Permit, write: Callable[[], Any]) -> Any:
         world = self.world
         world.scheduler.step("before a write")
+        if world.is_late(permit):  # as the gate sees it, just before the request
+            raise RemoteConflict("the process slept", code="stale")
         fate = self._fate(WRITES)
         if fate == "refused":
             raise RemoteUnavailable("not reached", code=fate)
@@ -73,8 +110,7 @@ class SimulatedBackend(MemoryBackend):
         if fate in ("reset_before", "unavailable"):
             raise AmbiguousWrite("no answer", code=fate)
         if fate == "late":
-            delay = world.scheduler.random.random() * 100
-            world.scheduler.after(delay, lambda: world.land(permit, write))
+            world.send_late(permit, write)
             raise AmbiguousWrite("no answer", code=fate)
         answer = world.apply(permit, write)
         world.scheduler.step("after a write")

@@ -1,11 +1,13 @@
-"""One run from one seed: a few people, two or three workers, ten rough minutes, and then calm ones."""
+"""One run from one seed: a few people, two or three workers, ten rough minutes, and then calm ones.
+
+The processes of the site are here; who acts on them is ``people``, and what a backup undoes is ``backup``.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -13,43 +15,34 @@ from django.db import connection
 from django.test import override_settings
 from greenlet import getcurrent
 
-from django_ctct import acts, catalogue, drain
-from django_ctct.models import (
-    Account,
-    Consent,
-    Contact,
-    ContactList,
-    DatabaseNow,
-    ListOptOut,
-    Membership,
-    RemoteMembership,
-    WriteAttempt,
-)
-from tests.site.models import Member
+from django_ctct import catalogue, drain, pull, services
+from django_ctct.models import Account
 
-from .network import SimulatedBackend
+from .backup import Backups, clear
+from .network import Weather
+from .people import PEOPLE, People
 from .scheduler import Crash, Rates, Run, Scheduler
+from .wires import WIRES
 from .world import KEYS, UNMANAGED, Violation, World
 
 __all__ = ["Run", "simulate"]
 
 ROUGH = 600.0
 CALM = 900.0
-PEOPLE = ("ada@example.com", "bob@example.com")
-SETTINGS: dict[str, Any] = {
-    "ACCOUNTS": {"default": {"BACKEND": "tests.simulation.network.SimulatedBackend", "OPTIONS": {}}},
-    "ADAPTERS": ["tests.site.ctct.Members"],
-    "KICK": "off",
-}
-TABLES = (WriteAttempt, Consent, ListOptOut, RemoteMembership, Membership, Contact, ContactList, Account, Member)
 
 
-def simulate(seed: int, rates: Rates | None = None) -> Run:
-    """Run one seed. The database's tables are emptied first."""
-    _Site(seed, rates or Rates()).clear()
-    site = _Site(seed, rates or Rates())
+def settings_of(wire: str) -> dict[str, Any]:
+    backend = f"tests.simulation.wires.{WIRES[wire][0].__name__}"
+    accounts = {"default": {"BACKEND": backend, "OPTIONS": {}}}
+    return {"ACCOUNTS": accounts, "ADAPTERS": ["tests.site.ctct.Members"], "KICK": "off"}
+
+
+def simulate(seed: int, rates: Rates | None = None, *, wire: str = "memory") -> Run:
+    """Run one seed over one wire. The database's tables are emptied first."""
+    site = _Site(seed, rates or Rates(), wire)
+    clear()
     violation = ""
-    with override_settings(CTCT=SETTINGS), site.clock(), connection.execute_wrapper(site.statement):
+    with override_settings(CTCT=settings_of(wire)), site.clock(), connection.execute_wrapper(site.statement):
         try:
             site.play()
         except Violation as found:
@@ -63,17 +56,22 @@ def simulate(seed: int, rates: Rates | None = None) -> Run:
 class _Site:
     """The site, its workers and the weather of one run."""
 
-    def __init__(self, seed: int, rates: Rates) -> None:
+    def __init__(self, seed: int, rates: Rates, wire: str) -> None:
         self.random = Random(seed)
         random.seed(seed)  # the backoff's jitter
         self.scheduler = Scheduler(self.random, rates)
-        self.world = World(self.scheduler)
+        self.world = World(self.scheduler, wire)
         self.sleeping: list[Any] = []
-        SimulatedBackend.world = self.world
+        self.living: list[Any] = []
+        self.people = People(self.random, self.scheduler, self.world, self._kick)
+        self.backups = Backups(self.scheduler, self.world, self.stop)
+        Weather.world = self.world
 
-    def clear(self) -> None:
-        for table in TABLES:
-            table._default_manager.all()._raw_delete("default")
+    def stop(self) -> None:
+        """Kill every process of the site: each comes up again some seconds later."""
+        self.sleeping.clear()
+        for one in list(self.living):
+            one.throw(Crash)
 
     @contextmanager
     def clock(self) -> Iterator[None]:
@@ -103,49 +101,87 @@ class _Site:
     def play(self) -> None:
         self._bind()
         for _ in range(self.random.randint(2, 3)):
-            self.scheduler.spawn(self._worker)
+            self._start(self._worker)
+        self._start(self._puller, self.random.random() * 120)
+        if self.random.random() < 0.3:
+            self.scheduler.after(self.random.random() * ROUGH, self._back_up)
         self.scheduler.after(60, self._sweep)
+        self.scheduler.after(self.random.random() * ROUGH, self.people.read_plan)
         for _ in range(self.random.randint(10, 30)):
-            self.scheduler.after(self.random.random() * ROUGH, self._something)
+            self.scheduler.after(self.random.random() * ROUGH, self.people.something)
         self.scheduler.run(ROUGH)
         self.scheduler.calm = True
         self.scheduler.log("calm")
-        self.scheduler.after(CALM / 3, self._look_at_all)
+        self.scheduler.after(CALM / 3 - 30, self.people.somebody_leaves_unseen)
+        self.scheduler.after(CALM / 3, self._walk_all)
         self.scheduler.run(ROUGH + CALM)
         self.world.check_end()
 
-    def _look_at_all(self) -> None:
-        """Look once at everybody, as a pull does: what people did over there sends no message."""
+    def _walk_all(self) -> None:
+        """Ask for a full pull, as beat does once a day: what people did over there sends no message."""
         self.world.check_truth()
-        Contact.objects.filter(hold="").update(due_at=DatabaseNow())
-        self._hint()
+        pull.begin_walk(Account.objects.get())
+        self._start(self._pull_on)
 
     def _bind(self) -> None:
+        """Come to an account that may have people of its own: then its plan has to be read first."""
         account = Account.objects.for_alias("default")
+        Account.objects.update(approved_at=None, pulled_at=None)
         for key in KEYS:
             catalogue.bind_list(account, key, self.world.ids[key])
         for email in PEOPLE:
             if self.random.random() < 0.4:
                 names = self.random.sample((*KEYS, *UNMANAGED), self.random.randint(1, 2))
-                lists = frozenset(int(self.world.ids[name]) for name in names)
-                self._existing(email, lists)
+                self.world.existing(email, frozenset(self.world.numbers[name] for name in names))
 
-    def _existing(self, email: str, lists: frozenset[int]) -> None:
-        from django_ctct.sandbox.values import Draft, Source
-
-        self.world.account.create(Draft(email, {}, lists, Source.CUSTOMER))
+    def _back_up(self) -> None:
+        """Keep a copy of the database, and put it back some time later."""
+        later = self.random.random() * (ROUGH - self.scheduler.seconds)
+        copy = self.backups.take()
+        self.scheduler.after(later, lambda: self.backups.put_back(copy, self.people))
 
     # Workers
 
+    def _start(self, work: Callable[[], None], delay: float = 0.0) -> None:
+        """Start a process that comes up again when it was killed.
+
+        A new process has a new connection: whatever the old one held is gone.
+        """
+
+        def live() -> None:
+            self.living.append(getcurrent())
+            try:
+                work()
+            except Crash:
+                self._start(work, 1 + self.random.random() * 20)
+            finally:
+                self.living.remove(getcurrent())
+
+        self.scheduler.spawn(live, delay)
+
     def _worker(self) -> None:
-        try:
-            while True:
-                drain.drain("default", seconds=3600)
-                self.sleeping.append(getcurrent())
-                self.scheduler._main.switch()
-        except Crash:
-            # A new process has a new connection: whatever the old one held is gone.
-            self.scheduler.spawn(self._worker, 1 + self.random.random() * 20)
+        while True:
+            drain.drain("default", seconds=3600)
+            self.sleeping.append(getcurrent())
+            self.scheduler._main.switch()
+
+    def _puller(self) -> None:
+        while True:
+            self._pull()
+            self.scheduler.sleep(300 + self.random.random() * 300)
+
+    def _pull_on(self) -> None:
+        """Pull as beat does in a quarter of an hour: a walk, lists and changes each have their turn."""
+        for _ in range(3):
+            self._pull()
+            self.scheduler.sleep(30)
+
+    def _pull(self) -> None:
+        with services.connect("default") as link:
+            if pull.pull(link, seconds=3600).again:
+                self.scheduler.after(0, self._hint)
+
+    # Hints
 
     def _hint(self) -> None:
         """A message reaches a worker that is idle; a busy one will look again by itself, or the sweep comes."""
@@ -157,77 +193,7 @@ class _Site:
         self._hint()
 
     def _kick(self) -> None:
+        """Hint at a change that was committed, if the hint is not lost."""
+        self.world.count("changes")
         if self.scheduler.calm or self.random.random() >= self.scheduler.rates.lost_hint:
             self.scheduler.after(self.random.random() * 0.5, self._hint)
-
-    # People
-
-    def _something(self) -> None:
-        """Let one thing happen, on the site or over there."""
-        self.world.check_truth()
-        email = self.random.choice(PEOPLE)
-        act = self.random.choice((*[self._save] * 8, self._delete, self._leave_here, self._opt_out, *[self._there] * 8))
-        act(email)
-        if self.random.random() < 0.3:
-            self._resubscribe(email)
-
-    def _save(self, email: str) -> None:
-        """Save a member; half of the time she changes her mind again soon, while a worker may be at it."""
-        member = Member.objects.filter(email=email).order_by("pk").first() or Member(email=email)
-        member.is_free = self.random.random() < 0.5
-        member.is_sustainer = not member.is_free and self.random.random() < 0.8
-        member.wants_newsletter = self.random.random() < 0.5
-        member.save()
-        self.scheduler.log(f"save {email} {member.is_free} {member.is_sustainer} {member.wants_newsletter}")
-        self._kick()
-        if self.random.random() < 0.5:
-            self.scheduler.after(self.random.random() * 1.5, lambda: self._save(email))
-
-    def _delete(self, email: str) -> None:
-        for member in Member.objects.filter(email=email):
-            member.delete()
-            self.scheduler.log(f"delete {email}")
-        self._kick()
-
-    def _leave_here(self, email: str) -> None:
-        key = self.random.choice(KEYS)
-        acts.leave_list(email, key)
-        self.world.left_here[email, self.world.ids[key]] = self.scheduler.now()
-        self.scheduler.log(f"leave {email} {key}")
-        self._kick()
-
-    def _opt_out(self, email: str) -> None:
-        row = Contact.objects.filter(email=email).first()
-        if row is not None and self.random.random() < 0.5:
-            acts.opt_out(row)
-            self.world.site_opt_out[email] = self.scheduler.now()
-            self.scheduler.log(f"opt out {email}")
-            self._kick()
-
-    def _resubscribe(self, email: str) -> None:
-        row = Contact.objects.filter(email=email).first()
-        if row is None:
-            return
-        key = self.random.choice(KEYS)
-        self.scheduler.seconds += 0.01
-        acts.resubscribe(row, [key], method="simulated")
-        at: datetime = self.scheduler.now()
-        self.world.consents[email, self.world.ids[key]] = at
-        self.scheduler.seconds += 0.01
-        self.scheduler.log(f"resubscribe {email} {key}")
-        self._kick()
-
-    def _there(self, email: str) -> None:
-        world = self.world
-        name = self.random.choice(KEYS)
-        act = self.random.choice(("unsubscribe", "leave", "leave", "leave", "join", "add", "remove", "unmanaged"))
-        if act == "unsubscribe":
-            world.unsubscribe(email)
-        elif act == "leave":
-            world.leave(email, name)
-        elif act == "join":
-            world.join(email, name)
-        elif act == "unmanaged":
-            world.owner_sets(email, self.random.choice(UNMANAGED), self.random.random() < 0.6)
-        else:
-            world.owner_sets(email, name, act == "add")

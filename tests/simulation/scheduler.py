@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -35,6 +36,10 @@ class Rates:
     fault: float = 0.25
     lost_hint: float = 0.3
 
+    def scaled(self, factor: float) -> Rates:
+        """Return the same weather, as many times rougher."""
+        return Rates(self.crash * factor, self.pause * factor, self.fault * factor, self.lost_hint * factor)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -53,7 +58,9 @@ class Scheduler:
     random: Random
     rates: Rates
     seconds: float = 0.0
+    skipped: timedelta = timedelta(0)
     calm: bool = False
+    watched: bool = False
     crashes: int = 0
     pauses: int = 0
     trace: list[str] = field(default_factory=list)
@@ -63,8 +70,13 @@ class Scheduler:
 
     def now(self) -> datetime:
         """Return the simulated moment, in whole milliseconds."""
-        moment = BEGINNING + timedelta(seconds=self.seconds)
+        moment = BEGINNING + timedelta(seconds=self.seconds) + self.skipped
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    def skip(self, delay: timedelta) -> None:
+        """Let time pass in which no process runs: what is still to come keeps its distance."""
+        self.skipped += delay
+        self.log(f"{delay} pass")
 
     def log(self, text: str) -> None:
         self.trace.append(f"{self.seconds:9.3f} {text}")
@@ -83,8 +95,19 @@ class Scheduler:
         self.after(delay, current.switch)
         self._main.switch()
 
+    @contextmanager
+    def unmoved(self) -> Iterator[None]:
+        """Look at the tables without taking a step: an observer takes no time, and nobody dies of him."""
+        before, self.watched = self.watched, True
+        try:
+            yield
+        finally:
+            self.watched = before
+
     def step(self, where: str) -> None:
         """Let the current worker take a step: mostly it goes on, sometimes it is paused, or killed."""
+        if self.watched:
+            return
         self.seconds += 0.002
         if self.calm or getcurrent() is self._main:
             return

@@ -10,5 +10,5 @@ from .models import Member
 class Members(MemberAdapter):
     model = Member
     lists = {"free": "is_free", "sustainers": "is_sustainer", "newsletter": "reads_the_letter"}
-    fields = {"company_name": "employer"}
+    fields = {"company_name": "employer", "custom:1": "tier"}
     watch = {"site.Subscription": "member"}

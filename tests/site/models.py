@@ -10,6 +10,7 @@ class Member(models.Model):
     first_name = models.CharField(max_length=200, blank=True)
     last_name = models.CharField(max_length=200, blank=True)
     employer = models.CharField(max_length=200, blank=True)
+    tier = models.CharField(max_length=200, blank=True)
     is_free = models.BooleanField(default=True)
     is_sustainer = models.BooleanField(default=False)
     wants_newsletter = models.BooleanField(default=False)

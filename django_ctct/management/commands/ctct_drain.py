@@ -1,4 +1,7 @@
-"""``ctct_drain``: do the worker's work here, once or for good: for cron, for systemd, and without a broker."""
+"""``ctct_drain``: do the worker's work here, once or for good: for cron, for systemd, and without a broker.
+
+A loop also asks every few minutes what has happened at Constant Contact, as beat's pull does.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
@@ -14,8 +17,10 @@ from django.db import close_old_connections
 
 from ... import outbox
 from ...drain import drain
+from ...exceptions import CopyDetected
 from ...models import Account
-from ...services import Result
+from ...pull import EVERY, pull
+from ...services import Result, connect
 from ..account_command import AccountCommand
 
 #: How often a loop looks for new work (seconds). A look is one small read of an index.
@@ -52,11 +57,19 @@ class Command(AccountCommand):
                 return
 
     def _drain_for_good(self) -> None:
+        next_pull = 0.0
         while not self._ended():
+            if time.monotonic() >= next_pull:
+                self._pull()
+                next_pull = time.monotonic() + EVERY
             self._drain_slice()
             close_old_connections()
             if not self._can_go_on():
                 self._wait()
+
+    def _pull(self) -> None:
+        with suppress(CopyDetected), connect(self._alias) as link:
+            pull(link, seconds=self.slice)
 
     def _drain_slice(self) -> None:
         outcome = drain(self._alias, seconds=min(self.slice, self._deadline - time.monotonic()), watch=self._watch)

@@ -11,9 +11,11 @@ from django.core.management.base import CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
 from ... import conf
-from ...models import Hold, SyncState
+from ...models import AuthState, Hold, SyncState
 from ..account_command import AccountCommand, in_local_time
 from ..health import Health, examine
+
+_CONSENT = {state.value: str(state.label) for state in AuthState}
 
 
 class Command(AccountCommand):
@@ -38,7 +40,8 @@ class Command(AccountCommand):
 
 
 def _document(found: list[Health], healthy: bool) -> dict[str, Any]:
-    return {"healthy": healthy, "accounts": [{**asdict(one), "problems": list(one.problems())} for one in found]}
+    told = [{**asdict(one), "problems": list(one.problems()), "notes": list(one.notes())} for one in found]
+    return {"healthy": healthy, "accounts": told}
 
 
 def _lines(one: Health) -> Iterator[str]:
@@ -50,10 +53,28 @@ def _lines(one: Health) -> Iterator[str]:
         yield f"  waits longest {one.oldest_pending_seconds} seconds"
     yield f"  calls today   {one.calls_today} of {one.calls_per_day}"
     yield f"  last answer   {in_local_time(one.last_answer_at)}"
+    yield f"  news read     {in_local_time(one.news_read_at)}{' (behind: adds wait)' if one.behind else ''}"
+    yield f"  all contacts  {_walk(one)}"
+    yield f"  plan          {_approval(one)}"
+    if one.consent != "fixed":
+        yield f"  connection    {_CONSENT[one.consent]}, last renewed {in_local_time(one.renewed_at)}"
     if one.paused_until:
         yield f"  paused until  {in_local_time(one.paused_until)}: {one.pause_reason}"
+    for note in one.notes():
+        yield f"  note          {note}"
     for problem in one.problems():
         yield f"  PROBLEM       {problem}"
+
+
+def _walk(one: Health) -> str:
+    last = f"last read {in_local_time(one.walk_ended_at)}" if one.walk_ended_at else "never read to the end"
+    return f"{last}, being read since {in_local_time(one.walk_begun_at)}" if one.walk_begun_at else last
+
+
+def _approval(one: Health) -> str:
+    if one.approved_at is None:
+        return "not approved yet"
+    return f"approved {in_local_time(one.approved_at)}" + (f" by {one.approved_by}" if one.approved_by else "")
 
 
 def _counts(counted: Any, names: Any) -> str:

@@ -1,4 +1,7 @@
-"""``manage.py demo``: the project's main job, played on this machine with real processes and real HTTP."""
+"""``manage.py demo``: the project's main job, played on this machine with real processes and real HTTP.
+
+Over v3, where the story begins with Connect; or with ``--api v1`` over the API whose credentials are in the settings.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
+        add(
+            "--api",
+            choices=settings.DEMO_APIS,
+            default=settings.DEMO_API,
+            help="of Constant Contact (default: v3, or CTCT_DEMO_API)",
+        )
         add("--once", action="store_true", help="tell the story, check every step, and end with 0 or 1")
         add("--directory", help="where everything is kept (default: .demo; with --once a temporary one)")
         add("--keep", action="store_true", help="with --once: use .demo and keep it")
@@ -50,6 +59,7 @@ class Command(BaseCommand):
         passing = options["once"] and not options["keep"]
         try:
             begin_anew(
+                api=options["api"],
                 directory=options["directory"],
                 default=None if passing else settings.BASE_DIR / ".demo",
                 site_port=options["site_port"],

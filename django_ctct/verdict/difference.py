@@ -1,7 +1,7 @@
 """The wish and the observation side by side, list by list, with what the planner would do about each.
 
-The planner is asked with what was last seen instead of a fresh read, so no network is needed and no policy is
-written twice. It is a forecast: the worker reads afresh before it acts.
+It is a forecast (``services.forecast``): the planner is asked with what was last told, so no network is needed and
+no policy is written twice. The worker reads afresh before it acts.
 """
 
 from __future__ import annotations
@@ -12,19 +12,22 @@ from datetime import datetime
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from .. import ledger, planning
+from .. import services
 from ..ledger import Local
 from ..models import Contact, ContactList, ListOptOut, RemoteMembership
 from ..planning import Nothing, OptOut, Plan
-from ..types import ContactStatus, OptInSource, RemoteContact, Subscription
+from ..types import OptInSource
 from .words import moment
 
-__all__ = ["Difference", "ListRow", "forecast", "left_words"]
+__all__ = ["Difference", "ListRow", "left_words"]
 
 
 @dataclass(frozen=True, slots=True)
 class ListRow:
-    """One list: whether the site wants it, whether Constant Contact has it, and what will happen."""
+    """One list: whether the site wants it, whether Constant Contact has it, and what will happen.
+
+    ``how`` says by whose act she is on it; ``drift`` how the two sides differ, empty where they do not.
+    """
 
     name: str
     key: str
@@ -32,31 +35,10 @@ class ListRow:
     wanted: bool
     present: bool
     since: datetime | None
-    by_herself: bool
+    how: str
     fate: str
     tone: str
-
-
-def forecast(local: Local) -> Plan:
-    """Return what the planner would do if Constant Contact were as last seen."""
-    if local.contact.desired_gen == 0:
-        return Nothing()
-    existing = _as_last_seen(local.contact)
-    return planning.plan(local.desired, local.base, existing, local.opt_outs, local.consents, local.managed)
-
-
-def _as_last_seen(contact: Contact) -> RemoteContact | None:
-    if not contact.status:
-        return None
-    rows = contact.remote_memberships.select_related("list")
-    return RemoteContact(
-        remote_id=contact.remote_id or "",
-        email=contact.email,
-        status=ContactStatus(contact.status),
-        lists={row.list.remote_id: Subscription(None, row.since) for row in rows},
-        fields=contact.profile,  # fields are not mirrored: nothing may follow from them here
-        opted_out_at=contact.opted_out_at,
-    )
+    drift: str = ""
 
 
 @dataclass
@@ -69,8 +51,8 @@ class Difference:
 
     @classmethod
     def of(cls, contact: Contact) -> Difference:
-        local = ledger.load(contact.pk)
-        return cls(contact, local, forecast(local))
+        seen = services.forecast(contact.pk)
+        return cls(contact, seen.local, seen.plan)
 
     @cached_property
     def present(self) -> dict[str, RemoteMembership]:
@@ -78,7 +60,8 @@ class Difference:
 
     @cached_property
     def left(self) -> dict[str, ListOptOut]:
-        return {one.list.remote_id: one for one in self.contact.list_opt_outs.all()}
+        """Return the opt-outs of lists that count: not those that staff have put back."""
+        return {one.list.remote_id: one for one in self.contact.list_opt_outs.all() if not one.put_back_why}
 
     @cached_property
     def rows(self) -> list[ListRow]:
@@ -88,28 +71,51 @@ class Difference:
         return [*(self._unbound_row(key) for key in sorted(self.local.unbound)), *rows]
 
     def _matters(self, remote_id: str, one: ContactList) -> bool:
-        if remote_id in self.present or remote_id in self.local.desired.lists:
+        if remote_id in self.present or remote_id in self.local.desired.lists or one.key in self.local.missing:
             return True
         return one.key is not None and remote_id in self.left
 
     def _row(self, one: ContactList) -> ListRow:
+        if one.key in self.local.missing:
+            return self._gone_row(one)
         there = self.present.get(one.remote_id)
+        wanted = one.remote_id in self.local.desired.lists
         fate, tone = self._fate(one)
         return ListRow(
             name=str(one),
             key=one.key or "",
             managed=one.key is not None,
-            wanted=one.remote_id in self.local.desired.lists,
+            wanted=wanted,
             present=there is not None,
             since=there.since if there else None,
-            by_herself=there is not None and there.source == OptInSource.CONTACT.value,
+            how=_how(there) if there else "",
             fate=fate,
             tone=tone,
+            drift=self._drift(one, wanted, there),
         )
+
+    def _drift(self, one: ContactList, wanted: bool, there: RemoteMembership | None) -> str:
+        """Say how the two sides differ on a managed list, and by whose act, as far as that is known."""
+        if one.key is None or self.contact.desired_gen == 0 or wanted == (there is not None):
+            return ""
+        names = {"list": str(one)}
+        if there is not None:
+            if there.foreign:
+                return _("She is on %(list)s, where no rule puts her: somebody added her at Constant Contact.") % names
+            return _("She is still on %(list)s, which no rule wants any more.") % names
+        if one.remote_id in self.left or one.remote_id in self.plan.withheld:
+            return ""  # that is no drift: whose word keeps her off is told by itself
+        return _("The site wants her on %(list)s, and she is not on it.") % names
 
     def _unbound_row(self, key: str) -> ListRow:
         fate = _("waits until a list is bound to this key")
-        return ListRow(key, key, True, True, False, None, False, fate, "bad")
+        drift = _("The site wants her on “%(key)s”, and no list is bound to that key.") % {"key": key}
+        return ListRow(key, key, True, True, False, None, "", fate, "bad", drift)
+
+    def _gone_row(self, one: ContactList) -> ListRow:
+        fate = _("waits until its key is bound to another list")
+        drift = _("The site wants her on %(list)s, and that list is gone at Constant Contact.") % {"list": str(one)}
+        return ListRow(str(one), one.key or "", True, True, False, None, "", fate, "bad", drift)
 
     def _fate(self, one: ContactList) -> tuple[str, str]:
         """Say what will happen on one list, and in which tone."""
@@ -148,11 +154,21 @@ class Difference:
         return _("stays off")
 
 
+def _how(there: RemoteMembership) -> str:
+    """Say by whose act she is on a list. Where the wire does not say, nobody is named."""
+    if there.foreign:
+        return _("added there by somebody")
+    if there.source == OptInSource.CONTACT.value:
+        return _("by her own act")
+    return _("by the account") if there.source else ""
+
+
 def left_words(one: ListOptOut) -> str:
-    """Say who left a list and when."""
+    """Say who left a list and when, and that it does not count any more where staff have put her back."""
     texts = {
         "site": _("she left it on this site, %(at)s"),
-        "remote": _("she left it at Constant Contact, %(at)s"),
+        "remote": _("she left it at Constant Contact, or was taken off there, %(at)s"),
         "owner": _("staff took her off, %(at)s"),
     }
-    return texts[one.source] % {"at": moment(one.at)}
+    text = texts[one.source] % {"at": moment(one.at)}
+    return _("%(left)s; put back since: it does not count any more") % {"left": text} if one.put_back_why else text

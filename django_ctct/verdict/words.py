@@ -123,11 +123,16 @@ def _pending(contact: Contact) -> str:
     if contact.desired_gen == contact.applied_gen:
         return _("sent; checked again at %(at)s") % {"at": moment(contact.verify_at)}
     words = _("for %(ago)s") % {"ago": ago(contact.wished_at)}
+    if contact.account.approved_at is None and not contact.opt_out_wanted:
+        return _("%(words)s: the plan is not approved yet") % {"words": words}
+    if contact.error_code == "behind":
+        return _("%(words)s: until the news is read") % {"words": words}
     if contact.attempts and contact.error_text:
         return _("%(words)s: %(reason)s") % {"words": words, "reason": reason(contact)}
     return words
 
 
 def error_sentence(error: CtctError | ImproperlyConfigured) -> str:
-    """Return an error as a sentence for staff."""
-    return plain(str(error)) + "."
+    """Return an error as a sentence for staff. What is wrong with the settings is said as they spell it."""
+    text = str(error) if isinstance(error, ImproperlyConfigured) else plain(str(error))
+    return text if text.endswith((".", "?", "!")) else f"{text}."

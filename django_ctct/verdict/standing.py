@@ -1,4 +1,4 @@
-"""The one sentence at the top of a contact's page: how things stand, why, and what a person can do about it."""
+"""The one sentence about a contact: how things stand, why, and what a person can do about it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from ..models import Contact, Hold, Refusal, SyncState
 from ..types import ContactStatus, OptOutSource
@@ -93,6 +93,11 @@ def _next_try(contact: Contact) -> str:
     if account.paused_until is not None and account.paused_until > now:
         why = {"at": moment(account.paused_until), "why": account.pause_reason}
         return _("All calls are paused until %(at)s: %(why)s.") % why
+    if account.approved_at is None and not contact.opt_out_wanted:
+        return _("Nothing is sent before somebody has read the plan of this account and approved it.")
+    if contact.error_code == "behind":
+        text = _("It is added as soon as the news from Constant Contact has been read. Next try: %(at)s.")
+        return text % {"at": moment(contact.due_at)}
     if contact.due_at is None or contact.due_at <= now:
         return _("It is its turn now, as soon as a worker is free.")
     return _("Next try: %(at)s.") % {"at": moment(contact.due_at)}
@@ -120,34 +125,58 @@ def _advice(contact: Contact) -> str:
     return advice.get(Hold(contact.hold), "")
 
 
+_UNKNOWN_OPT_OUT = gettext_lazy("Refused: she has opted out, %(at)s.")
+_SUPPRESSED = gettext_lazy("Refused: all about this address was erased, and no rule may bring it back.")
+
+
 def _refused(difference: Difference) -> tuple[str, str]:
     contact = difference.contact
     if contact.refusal == Refusal.LEFT_LIST:
         return _left(difference)
+    if contact.refusal == Refusal.MISSING:
+        return _gone(difference)
     texts = {
         OptOutSource.SITE.value: _("Refused: she opted out on this site, %(at)s."),
         OptOutSource.REMOTE.value: _("Refused: she opted out at Constant Contact, %(at)s."),
         OptOutSource.OWNER.value: _("Refused: staff opted her out, %(at)s."),
     }
-    text = texts.get(contact.opted_out_source, _("Refused: she has opted out. %(at)s"))
+    text = texts.get(contact.opted_out_source, _UNKNOWN_OPT_OUT if contact.opted_out_at else _SUPPRESSED)
     wanted = [row.name for row in difference.rows if row.wanted and not row.present]
     if wanted:
-        text += " " + _("The site wants her on %(lists)s, and does not put her there.")
+        text = f"{text} " + _("The site wants her on %(lists)s, and does not put her there.")
     values = {"at": moment(contact.opted_out_at), "lists": joined(wanted)}
     return text % values, _("Only she herself can come back, by asking for it.")
+
+
+def _gone(difference: Difference) -> tuple[str, str]:
+    names = [row.name for row in difference.rows if row.key in difference.local.missing]
+    text = ngettext(
+        "The site wants her on %(lists)s, and that list is gone at Constant Contact. All else is in sync.",
+        "The site wants her on %(lists)s, and these lists are gone at Constant Contact. All else is in sync.",
+        len(names),
+    )
+    advice = ngettext(
+        "Under Contact lists, bind another list to its key; she then goes on by herself.",
+        "Under Contact lists, bind other lists to their keys; she then goes on by herself.",
+        len(names),
+    )
+    return text % {"lists": joined(names)}, advice
 
 
 def _left(difference: Difference) -> tuple[str, str]:
     rows = [row for row in difference.rows if row.wanted and not row.present]
     left = [_left_one(difference, row) for row in rows]
     text = _("The site wants her on %(lists)s, but: %(left)s. All else is in sync.")
-    by_staff = any(one.source == OptOutSource.OWNER.value for one in difference.left.values())
-    advice = (
-        _("“Let the rules count again” puts her back where staff, and not she herself, took her off.")
-        if by_staff
-        else _("Only she herself can come back to it, by asking for it.")
-    )
-    return text % {"lists": joined([row.name for row in rows]), "left": joined(left)}, advice
+    return text % {"lists": joined([row.name for row in rows]), "left": joined(left)}, _way_back(difference)
+
+
+def _way_back(difference: Difference) -> str:
+    sources = {one.source for one in difference.left.values()}
+    if OptOutSource.OWNER.value in sources:
+        return _("“Let the rules count again” puts her back where staff, and not she herself, took her off.")
+    if OptOutSource.REMOTE.value in sources:
+        return _("She can come back to it by asking for it. Where it was a mistake over there, staff can put her back.")
+    return _("Only she herself can come back to it, by asking for it.")
 
 
 def _left_one(difference: Difference, row: ListRow) -> str:

@@ -1,0 +1,57 @@
+"""Who opted somebody out, and why: kept in our own journal, where staff see it, and sent to nobody."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from django_ctct import acts, privacy
+from django_ctct.links import preferences_url, unsubscribe_url
+from django_ctct.models import Contact, OptOut
+from django_ctct.types import OptOutSource
+from tests.commands.run import run
+
+from . import builders
+from .pages import url
+
+pytestmark = pytest.mark.django_db
+ADA = "ada@example.com"
+
+
+@pytest.fixture
+def ada() -> Contact:
+    builders.lists()
+    return builders.contact(ADA, ["free"], ["free"])
+
+
+def kept() -> list[tuple[str, str, str]]:
+    return list(OptOut.objects.order_by("pk").values_list("source", "reason", "actor"))
+
+
+def test_reason_and_actor_are_kept_each_time_and_cut_to_their_columns(ada: Contact) -> None:
+    acts.opt_out(ada)
+    acts.opt_out(ada, source=OptOutSource.OWNER, reason="r" * 300, actor="a" * 200)
+    assert kept() == [("site", "", ""), ("owner", "r" * 255, "a" * 150)]
+
+
+def test_each_caller_says_what_it_knows(ada: Contact, chief: Client) -> None:
+    others = [builders.contact(f"{name}@example.com", ["free"], ["free"]) for name in ("bob", "eve")]
+    chief.post(url("contact_opt_out"), {"contacts": ada.pk, "confirm": "1", "sure": "on"})
+    Client().post(unsubscribe_url(others[0].email))
+    Client().post(preferences_url(others[1].email), {"everything": "1"})
+    assert kept() == [("owner", "", "chief"), ("site", "unsubscribe link", ""), ("site", "preference page", "")]
+
+
+def test_staff_see_them_on_the_contacts_page_and_by_the_command(ada: Contact, chief: Client) -> None:
+    assert "opted out on this site" not in chief.get(url("contact_change", ada.pk)).content.decode()
+    acts.opt_out(ada, source=OptOutSource.OWNER, reason="She rang <b>", actor="sam")
+    page = " ".join(chief.get(url("contact_change", ada.pk)).content.decode().split())
+    assert "opted out on this site, " in page
+    assert "Recorded by sam. “She rang &lt;b&gt;”" in page
+    assert "recorded by sam: She rang <b>" in run("ctct_explain", ADA).out
+
+
+def test_an_export_tells_of_them(ada: Contact) -> None:
+    acts.opt_out(ada, reason="By letter", actor="sam")
+    (told,) = privacy.export(ada.account, ADA)["opt_outs"]
+    assert (told["reason"], told["actor"], told["source"]) == ("By letter", "sam", "site")

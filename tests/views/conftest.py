@@ -1,0 +1,1 @@
+from .scene import quiet_room  # noqa: F401 - used by every test here
