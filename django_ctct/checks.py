@@ -80,7 +80,7 @@ def _adapter(adapter: adapters.MemberAdapter) -> Iterator[checks.CheckMessage]:
         return
     name = f"{type(adapter).__module__}.{type(adapter).__qualname__}"
     for field, _rule in adapter.field_rules():
-        if field not in backend.fields:
+        if backend.limit_of(field) is None:
             yield checks.Error(
                 f"{name}.fields names {field!r}, which is not a contact field.{conf.nearest(field, backend.fields)}",
                 id="django_ctct.E004",

@@ -11,6 +11,7 @@ from django.db import connection
 from django_ctct import checks
 from django_ctct.models import WriteAttempt
 from django_ctct.schedule import BEAT_SCHEDULE
+from tests.site.ctct import Members
 
 
 def found(settings: Any, *, kick: str = "thread", **conf: Any) -> list[str]:
@@ -44,6 +45,38 @@ def found(settings: Any, *, kick: str = "thread", **conf: Any) -> list[str]:
 )
 def test_celery_settings_that_block_or_lose_are_named(settings: Any, conf: dict[str, Any], expected: list[str]) -> None:
     assert found(settings, **conf) == expected
+
+
+V1: dict[str, Any] = {
+    "BACKEND": "django_ctct.backends.atom_v1.AtomBackend",
+    "OPTIONS": {"username": "acme", "api_key": "key", "password": "password"},
+}
+V3: dict[str, Any] = {
+    "BACKEND": "django_ctct.backends.json_v3.JSONBackend",
+    "OPTIONS": {"client_id": "id", "access_token": "token"},
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "field", "refused"),
+    [
+        (V1, "custom:15", False),
+        (V1, "custom:16", True),
+        (V1, "custom:Tier", True),  # v1 numbers its fields
+        (V3, "custom:1", False),
+        (V3, "custom:Tier", False),  # v3 names them
+        (V3, "custom:the tier", True),  # and no name has a blank
+        (V3, "compani_name", True),
+    ],
+)
+def test_a_field_that_the_wire_does_not_have_is_an_error(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, entry: dict[str, Any], field: str, refused: bool
+) -> None:
+    settings.CTCT = {**settings.CTCT, "ACCOUNTS": {"default": entry}}
+    monkeypatch.setattr(Members, "fields", {field: "employer"})
+    wrong = [one for one in checks.check_settings() if one.id == "django_ctct.E004"]
+    assert bool(wrong) is refused
+    assert all(f"names {field!r}" in str(one.msg) for one in wrong)
 
 
 def test_a_site_that_publishes_nothing_is_asked_nothing(settings: Any) -> None:
