@@ -23,6 +23,11 @@ from .models import Account, WriteAttempt
 
 __all__ = ["register"]
 
+#: How the addresses of these brokers begin. ``sentinel`` is Redis behind its watchmen.
+_REDIS, _RABBITMQ = ("redis", "sentinel"), ("amqp", "pyamqp")
+#: The longest time to connect to a broker that is no block (seconds).
+_PATIENCE = 10
+
 
 def register() -> None:
     """Register the checks with Django."""
@@ -31,6 +36,7 @@ def register() -> None:
     checks.register(check_guard, checks.Tags.database)
     checks.register(check_accounts, checks.Tags.database)
     checks.register(check_environment, "django_ctct", deploy=True)
+    checks.register(check_prefetch, "django_ctct", deploy=True)
 
 
 def check_settings(**_: Any) -> list[checks.CheckMessage]:
@@ -120,20 +126,24 @@ def _broker(found: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
             hint="Turn it off, or set CTCT['KICK'] = 'off' and run ctct_drain.",
             id="django_ctct.W010",
         )
-    if found["broker"].startswith(("redis", "rediss")) and not {"socket_timeout", "socket_connect_timeout"} <= set(
-        options
-    ):
+    if found["broker"].startswith(_REDIS) and not {"socket_timeout", "socket_connect_timeout"} <= set(options):
         yield checks.Warning(
             "The Redis broker has no socket_timeout and socket_connect_timeout: a server that accepts and says "
             "nothing blocks its clients for ever.",
             hint="Set CELERY_BROKER_TRANSPORT_OPTIONS = {'socket_timeout': 5, 'socket_connect_timeout': 5}.",
             id="django_ctct.W011",
         )
-    if found["broker"].startswith(("amqp", "pyamqp")) and not options.get("confirm_publish"):
+    if found["broker"].startswith(_RABBITMQ) and not options.get("confirm_publish"):
         yield checks.Warning(
             "The RabbitMQ broker does not confirm what is published: messages are lost without a word.",
             hint="Set CELERY_BROKER_TRANSPORT_OPTIONS = {'confirm_publish': True}.",
             id="django_ctct.W012",
+        )
+    if found["broker"].startswith(_RABBITMQ) and not 0 < (found["connection_timeout"] or 0) <= _PATIENCE:
+        yield checks.Warning(
+            "The RabbitMQ broker may take its time to connect: what publishes waits as long.",
+            hint="Leave CELERY_BROKER_CONNECTION_TIMEOUT at its default, 4 seconds.",
+            id="django_ctct.W015",
         )
     if not found["publish_retry"]:
         yield checks.Warning(
@@ -148,6 +158,25 @@ def _broker(found: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
             "and silence this check.",
             id="django_ctct.W014",
         )
+
+
+def check_prefetch(**_: Any) -> list[checks.CheckMessage]:
+    """Ask for workers that take one message at a time. For deployments: elsewhere nobody waits."""
+    try:
+        kick = conf.read().kick
+    except ConfigurationError:
+        return []
+    if kick == "off" or tasks.broker_settings()["prefetch"] == 1:
+        return []
+    return [
+        checks.Warning(
+            "worker_prefetch_multiplier is not 1: a change can wait behind another task while a worker has nothing "
+            "to do.",
+            hint="Set CELERY_WORKER_PREFETCH_MULTIPLIER = 1, or start the worker of CTCT['QUEUE'] with "
+            "--prefetch-multiplier=1 and silence this check.",
+            id="django_ctct.W016",
+        )
+    ]
 
 
 def check_environment(**_: Any) -> list[checks.CheckMessage]:

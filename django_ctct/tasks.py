@@ -109,6 +109,8 @@ def broker_settings() -> Mapping[str, Any]:
         "transport_options": dict(settings.broker_transport_options or {}),
         "always_eager": bool(settings.task_always_eager),
         "publish_retry": bool(settings.task_publish_retry),
+        "connection_timeout": settings.broker_connection_timeout,
+        "prefetch": settings.worker_prefetch_multiplier,
         "scheduled": [entry.get("task") for entry in dict(settings.beat_schedule or {}).values()],
     }
 

@@ -154,10 +154,15 @@ if _BROKER == "filesystem":
         "control_folder": str(DEMO_DIRECTORY / "control"),
         "polling_interval": 0.2,
     }
+elif _BROKER.startswith("redis"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 5}
+elif _BROKER.startswith("amqp"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 # A queue of its own: a broker may be shared, and the demo throws messages away to show that it may.
 CELERY_TASK_DEFAULT_QUEUE = "ctct_demo"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from celery import Celery
+from django.core.checks import CheckMessage
 from django.db import connection
 
 from django_ctct import checks
@@ -13,13 +15,17 @@ from django_ctct.models import WriteAttempt
 from django_ctct.schedule import BEAT_SCHEDULE
 from tests.site.ctct import Members
 
+Check = Callable[[], list[CheckMessage]]
 
-def found(settings: Any, *, kick: str = "thread", **conf: Any) -> list[str]:
+RABBITMQ = {"broker_url": "amqp://127.0.0.1:1//", "broker_transport_options": {"confirm_publish": True}}
+
+
+def found(settings: Any, check: Check = checks.check_broker, *, kick: str = "thread", **conf: Any) -> list[str]:
     settings.CTCT = {**settings.CTCT, "KICK": kick}
     app = Celery("checked", set_as_current=True)
     app.conf.update({"beat_schedule": dict(BEAT_SCHEDULE), "broker_url": "filesystem://", **conf})
     try:
-        return [str(one.id) for one in checks.check_broker()]
+        return [str(one.id) for one in check()]
     finally:
         app.close()
 
@@ -36,8 +42,12 @@ def found(settings: Any, *, kick: str = "thread", **conf: Any) -> list[str]:
             },
             [],
         ),
+        ({"broker_url": "sentinel://127.0.0.1:1;sentinel://127.0.0.1:2"}, ["django_ctct.W011"]),
         ({"broker_url": "amqp://127.0.0.1:1//"}, ["django_ctct.W012"]),
-        ({"broker_url": "amqp://127.0.0.1:1//", "broker_transport_options": {"confirm_publish": True}}, []),
+        (RABBITMQ, []),
+        ({**RABBITMQ, "broker_connection_timeout": None}, ["django_ctct.W015"]),
+        ({**RABBITMQ, "broker_connection_timeout": 0}, ["django_ctct.W015"]),
+        ({**RABBITMQ, "broker_connection_timeout": 60}, ["django_ctct.W015"]),
         ({"task_always_eager": True}, ["django_ctct.W010"]),
         ({"task_publish_retry": False}, ["django_ctct.W013"]),
         ({"beat_schedule": {}}, ["django_ctct.W014"]),
@@ -79,10 +89,18 @@ def test_a_field_that_the_wire_does_not_have_is_an_error(
     assert all(f"names {field!r}" in str(one.msg) for one in wrong)
 
 
+@pytest.mark.parametrize(("multiplier", "expected"), [(4, ["django_ctct.W016"]), (0, ["django_ctct.W016"]), (1, [])])
+def test_a_deployment_is_asked_for_workers_that_take_one_message(
+    settings: Any, multiplier: int, expected: list[str]
+) -> None:
+    assert found(settings, checks.check_prefetch, worker_prefetch_multiplier=multiplier) == expected
+
+
 def test_a_site_that_publishes_nothing_is_asked_nothing(settings: Any) -> None:
     assert found(settings, kick="off", task_always_eager=True) == []
+    assert found(settings, checks.check_prefetch, kick="off") == []
     settings.CTCT = None
-    assert checks.check_broker() == []
+    assert checks.check_broker() == checks.check_prefetch() == []
 
 
 @pytest.mark.django_db(transaction=True)

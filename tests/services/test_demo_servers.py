@@ -12,8 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import FULL
+
 psycopg = pytest.importorskip("psycopg")
-pytestmark = [pytest.mark.services, pytest.mark.worker]
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.worker,
+    pytest.mark.skipif(not FULL, reason="half a minute each: CTCT_TEST_FULL=1 runs them, as .ci/run does"),
+]
 
 PROJECT = Path(__file__).resolve().parents[2]
 USER = os.environ.get("CTCT_TEST_POSTGRESQL_USER", "postgres")
