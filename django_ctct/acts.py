@@ -97,7 +97,7 @@ def _is_off(contact: Contact, one: ContactList) -> bool:
     if left is None:
         return False
     hers = Consent.objects.filter(contact=contact, key=one.key, kind=ConsentKind.CONTACT_ACTION.value)
-    return not hers.filter(at__gt=left.at).exists()
+    return not hers.filter(at__gt=max(left.at, left.seen_at or left.at)).exists()
 
 
 def lift_removal(contact: Contact) -> int:

@@ -113,19 +113,23 @@ def follow(old: Contact, new: Contact) -> None:
 
 
 def copy_opt_outs(old_id: int, new_id: int) -> None:
-    """Copy opt-outs with their times and sources, unless a later one stands there. Consents are never copied."""
+    """Copy opt-outs with their times and sources, unless a later one stands there. Consents are never copied.
+
+    Who asked to be back under the new address before that did not know of them there.
+    """
     old = Contact.objects.get(pk=old_id)
     if old.opted_out_at is not None:
         earlier = Q(opted_out_at=None) | Q(opted_out_at__lt=old.opted_out_at)
         Contact.objects.filter(earlier, pk=new_id).update(
-            opted_out_at=old.opted_out_at, opted_out_source=old.opted_out_source
+            opted_out_seen_at=DatabaseNow(), opted_out_at=old.opted_out_at, opted_out_source=old.opted_out_source
         )
     for one in ListOptOut.objects.filter(contact_id=old_id, put_back_why=""):
         _copy(one, new_id)
 
 
 def _copy(one: ListOptOut, new_id: int) -> None:
-    values = {"at": one.at, "source": one.source, "reviewed_at": one.reviewed_at, "reviewed_by": one.reviewed_by}
+    told = {"at": one.at, "seen_at": DatabaseNow(), "source": one.source}
+    values = {**told, "reviewed_at": one.reviewed_at, "reviewed_by": one.reviewed_by}
     there, made = ListOptOut.objects.get_or_create(contact_id=new_id, list_id=one.list_id, defaults=values)
     if not made:
         ListOptOut.objects.filter(pk=there.pk, at__lt=one.at).update(**values, put_back_why="")

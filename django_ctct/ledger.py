@@ -231,7 +231,13 @@ def _returned(contact: Contact, left: Mapping[str, datetime]) -> frozenset[str]:
 def _opt_outs(contact: Contact, suppressed: Sequence[datetime | None]) -> OptOuts:
     """Return what rules adds out."""
     everything = max((at for at in (contact.opted_out_at, *suppressed) if at is not None), default=None)
-    return OptOuts(everything, dict(counting(contact).values_list("list__remote_id", "at")))
+    left = list(counting(contact).values_list("list__remote_id", "at", "seen_at"))
+    return OptOuts(
+        everything,
+        {one: at for one, at, _ in left},
+        seen=contact.opted_out_seen_at,
+        lists_seen={one: seen for one, _, seen in left if seen is not None},
+    )
 
 
 def counting(contact: Contact) -> QuerySet[ListOptOut]:
@@ -294,8 +300,8 @@ def _followed(local: Local) -> Local:
 def _inherit(contact: Contact, at: datetime) -> None:
     """Keep the opt-out of an address that was erased, for the one that the same person has now."""
     earlier = Q(opted_out_at=None) | Q(opted_out_at__lt=at)
-    source = OptOutSource.SITE.value
-    Contact.objects.filter(earlier, pk=contact.pk).update(opted_out_at=at, opted_out_source=source)
+    values = {"opted_out_at": at, "opted_out_source": OptOutSource.SITE.value, "opted_out_seen_at": DatabaseNow()}
+    Contact.objects.filter(earlier, pk=contact.pk).update(**values)
 
 
 def is_unclear(local: Local) -> bool:
@@ -308,12 +314,20 @@ def learn(local: Local, existing: RemoteContact | None) -> Local:
     if existing is None:
         return local
     opt_outs, moment = local.opt_outs, _moment(local, existing)
-    everything = opt_outs.everything
     if existing.status is ContactStatus.DO_NOT_MAIL:
-        seen = _opted_out_at(local, existing)
-        everything = max(seen, everything) if everything else seen
+        at = _opted_out_at(local, existing)
+        seen = local.now if _is_news(local, at) else opt_outs.seen
+        opt_outs = replace(opt_outs, everything=max(at, opt_outs.everything or at), seen=seen)
     left = planning.departures(local.base, existing, local.bound)
-    return replace(local, opt_outs=OptOuts(everything, {**opt_outs.lists, **dict.fromkeys(left, moment)}))
+    lists, seen_at = dict.fromkeys(left, moment), dict.fromkeys(left, local.now)
+    opt_outs = replace(opt_outs, lists={**opt_outs.lists, **lists}, lists_seen={**opt_outs.lists_seen, **seen_at})
+    return replace(local, opt_outs=opt_outs)
+
+
+def _is_news(local: Local, at: datetime) -> bool:
+    """Say whether nobody here knew of an opt-out of that time before this reading."""
+    known = local.contact.opted_out_at
+    return local.contact.status != ContactStatus.DO_NOT_MAIL and (known is None or known < at)
 
 
 def _moment(local: Local, existing: RemoteContact) -> datetime:
@@ -335,6 +349,7 @@ def _observe(claim: Claim, local: Local, existing: RemoteContact | None) -> bool
         changes |= {"remote_id": None, "status": "", "known_as": ""}
     else:
         if existing.status is ContactStatus.DO_NOT_MAIL:
+            _wait_for_her(local.contact)
             changes |= _opt_out_seen(claim, local, existing)  # before status: MariaDB would judge by the new one
         changes |= {"remote_id": existing.remote_id, "known_as": existing.email, "status": existing.status.value}
     ours = Contact.objects.filter(outbox.holds(claim))
@@ -351,6 +366,11 @@ def _observe(claim: Claim, local: Local, existing: RemoteContact | None) -> bool
     return False
 
 
+def _wait_for_her(contact: Contact) -> None:
+    """Let her finish what she is doing on the site: what is learned after it is dated after it."""
+    list(Contact.objects.select_for_update().filter(pk=contact.pk).values_list("pk"))
+
+
 def _mailed(rows: QuerySet[Contact]) -> QuerySet[Contact]:
     return rows.exclude(status=ContactStatus.DO_NOT_MAIL.value)
 
@@ -363,11 +383,13 @@ def _opt_out_seen(claim: Claim, local: Local, existing: RemoteContact) -> dict[s
     """
     at = _opted_out_at(local, existing)
     later = Q(opted_out_at__isnull=True) | Q(opted_out_at__lt=at)
+    news = later & ~Q(status=ContactStatus.DO_NOT_MAIL.value)
     # What we sent ourselves comes back with a later time: whose wish it was stands already.
     later &= Q(opted_out_source="") | (~Q(status=ContactStatus.DO_NOT_MAIL.value) & Q(opt_out_wanted=False))
     # A write that is still on its way could bring her back: then it has to be opted out again.
     carried_out = Q(desired_gen=claim.gen) & ~Exists(unclear_writes())
     return {
+        "opted_out_seen_at": Case(When(news, then=DatabaseNow()), default=F("opted_out_seen_at")),
         "opted_out_source": Case(When(later, then=Value(OptOutSource.REMOTE.value)), default=F("opted_out_source")),
         "opted_out_at": Greatest(Coalesce(F("opted_out_at"), Value(at)), Value(at)),
         "opt_out_wanted": Case(When(carried_out, then=Value(False)), default=F("opt_out_wanted")),
@@ -427,7 +449,8 @@ def free_remote_id(contact: Contact, remote_id: str) -> bool:
 
 def _record_departures(local: Local, existing: RemoteContact) -> None:
     left = planning.departures(local.base, existing, local.bound)
-    record = {"at": _moment(local, existing), "source": OptOutSource.REMOTE.value, **NOT_REVIEWED}
+    source = OptOutSource.REMOTE.value
+    record = {"at": _moment(local, existing), "seen_at": DatabaseNow(), "source": source, **NOT_REVIEWED}
     for one in ContactList.objects.filter(account_id=local.contact.account_id, remote_id__in=left):
         ListOptOut.objects.update_or_create(contact=local.contact, list=one, defaults=record)
 

@@ -167,7 +167,8 @@ def _merge(kept: ContactList, other: ContactList) -> None:
     mine = dict(ListOptOut.objects.filter(list=kept).values_list("contact_id", "at"))
     for one in ListOptOut.objects.filter(list=other, contact__list_opt_outs__list=kept):
         if one.at > mine[one.contact_id]:
-            ListOptOut.objects.filter(list=kept, contact=one.contact_id).update(at=one.at, source=one.source)
+            later = {"at": one.at, "seen_at": one.seen_at, "source": one.source}
+            ListOptOut.objects.filter(list=kept, contact=one.contact_id).update(**later)
     there_too = (
         (ListOptOut, {"contact__list_opt_outs__list": kept}),
         (RemoteMembership, {"contact__remote_memberships__list": kept}),

@@ -108,7 +108,7 @@ def _attempt(
         gen=claim.gen,
         at=DatabaseNow(),
         observed_status=_observed_status(local, existing),
-        observed_opted_out_at=local.opt_outs.everything,
+        observed_opted_out_at=local.opt_outs.known,
         observed_updated_at=existing.stamp if existing else None,
         lists_before=sorted(before),
         lists_after=[] if isinstance(plan, OptOut) else sorted(plan.lists),

@@ -105,17 +105,33 @@ class Base:
         return NO_LISTS.union(*(part(one) for one in self.unclear if one.may_have_landed(existing)))
 
 
+def _last(*times: datetime | None) -> datetime | None:
+    return max((at for at in times if at is not None), default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class OptOuts:
-    """Known opt-outs: of everything, and of single lists. All times are aware."""
+    """Known opt-outs: of everything, and of single lists. All times are aware.
+
+    ``seen`` and ``lists_seen`` are when the site learned of them, where they were made at Constant Contact.
+    """
 
     everything: datetime | None = None
     lists: Mapping[str, datetime] = field(default_factory=dict)
+    seen: datetime | None = None
+    lists_seen: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def known(self) -> datetime | None:
+        """Return since when the opt-out of everything counts: from when the site knew of it."""
+        return _last(self.everything, self.seen)
 
     def latest(self, list_id: str) -> datetime | None:
-        """Return the last opt-out that covers a list."""
-        times = [at for at in (self.everything, self.lists.get(list_id)) if at is not None]
-        return max(times, default=None)
+        """Return since when the last opt-out that covers a list counts.
+
+        Who asks for a list before the site has learned that she left it was not shown that, so it lifts nothing.
+        """
+        return _last(self.known, self.lists.get(list_id), self.lists_seen.get(list_id))
 
 
 @dataclass(frozen=True, slots=True)

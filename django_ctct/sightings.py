@@ -65,6 +65,7 @@ class _Known:
     desired_gen: int
     opted_out_at: datetime | None
     opted_out_source: str
+    opted_out_seen_at: datetime | None
     seen_at: datetime | None
     adoptable: bool
     written_at: datetime | None
@@ -88,7 +89,8 @@ class _Known:
         return not was_read and not was_written
 
 
-_COLUMNS = ("pk", "email", "remote_id", "status", "desired_gen", "opted_out_at", "opted_out_source", "seen_at")
+_OPTED_OUT = ("opted_out_at", "opted_out_source", "opted_out_seen_at")
+_COLUMNS = ("pk", "email", "remote_id", "status", "desired_gen", *_OPTED_OUT, "seen_at")
 _ANNOTATED = ("adoptable", "written_at", "moment")
 
 
@@ -250,7 +252,7 @@ class _Page:
         rows = Contact.objects.select_for_update().filter(pk__in=self.out, opt_out_wanted=False).order_by("pk")
         rows = rows.exclude(status=ContactStatus.DO_NOT_MAIL.value).with_moment()
         changed = [row for row in rows.annotate(acted=_may_be_back()) if _opt_out_told(row, self.out[row.pk])]
-        Contact.objects.bulk_update(changed, ["status", "opted_out_at", "opted_out_source"])
+        Contact.objects.bulk_update(changed, ["status", *_OPTED_OUT])
         self.opted_out += [row.pk for row in changed]
 
     def _add(self, added: list[tuple[_Known, str]]) -> None:
@@ -373,10 +375,11 @@ def _opt_out_told(row: Contact, one: Sighting) -> bool:
     row.status = ContactStatus.DO_NOT_MAIL.value
     row.opted_out_at = max(at, row.opted_out_at or at)
     row.opted_out_source = OptOutSource.REMOTE.value
+    row.opted_out_seen_at = DatabaseNow()  # by now: whoever was at her row has ended
     return True
 
 
-_OBSERVED = ["remote_id", "status", "opted_out_at", "opted_out_source", "seen_at"]
+_OBSERVED = ["remote_id", "status", *_OPTED_OUT, "seen_at"]
 
 
 def _observed(row: _Known | None, one: Sighting) -> Contact:
@@ -387,11 +390,13 @@ def _observed(row: _Known | None, one: Sighting) -> Contact:
         status=one.status.value if one.status else "",
         opted_out_at=row.opted_out_at if row else None,
         opted_out_source=row.opted_out_source if row else "",
+        opted_out_seen_at=row.opted_out_seen_at if row else None,
         seen_at=DatabaseNow(),
     )
     if _opts_out(row, one):
         seen.opted_out_at = one.opted_out_at or DatabaseNow()
         seen.opted_out_source = OptOutSource.REMOTE.value
+        seen.opted_out_seen_at = DatabaseNow()
     return seen
 
 

@@ -143,6 +143,8 @@ class Contact(models.Model):
         _("status"), max_length=12, choices=[(s.value, s.label) for s in ContactStatus], blank=True
     )
     opted_out_at = models.DateTimeField(_("opted out at"), null=True, blank=True)
+    # When the site learned of an opt-out over there: a consent that was given before did not know of it.
+    opted_out_seen_at = models.DateTimeField(_("opt-out first seen"), null=True, blank=True)
     opted_out_source = models.CharField(
         _("opted out by"),
         max_length=6,
@@ -300,6 +302,7 @@ class ListOptOut(models.Model):
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="list_opt_outs")
     list = models.ForeignKey(ContactList, on_delete=models.CASCADE, related_name="opt_outs")
     at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("at"))
+    seen_at = models.DateTimeField(_("first seen"), null=True, blank=True)  # where it was made over there
     source = models.CharField(_("where"), max_length=6, choices=[(s.value, s.value) for s in OptOutSource])
     reviewed_at = models.DateTimeField(_("looked at"), null=True, blank=True)
     reviewed_by = models.CharField(_("looked at by"), max_length=150, blank=True)

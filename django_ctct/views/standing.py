@@ -15,7 +15,7 @@ from .. import services, vault
 from ..ledger import Local
 from ..links import EVERYTHING, SignedLink
 from ..models import Contact, ContactList, ListOptOut, Suppression
-from ..planning import Create, OptOut, Update
+from ..planning import Create, OptOut, OptOuts, Update
 from ..services import Preview
 from ..types import ContactStatus, OptOutSource
 
@@ -36,13 +36,15 @@ class Choice:
 class Standing:
     """Where the owner of a link stands. ``opted_out``: of everything, and she is on nothing.
 
-    ``is_current``: nothing was stopped after the link was made.
+    ``is_current``: nothing was stopped after the link was made. ``asked_too_early``: she asked to be back before the
+    site had heard that she had left at Constant Contact, so it does not count, and she may ask again.
     """
 
     contact: Contact | None = None
     choices: tuple[Choice, ...] = ()
     opted_out: bool = False
     is_current: bool = True
+    asked_too_early: bool = False
 
     @property
     def open(self) -> list[Choice]:
@@ -72,6 +74,7 @@ def stand(link: SignedLink) -> Standing:
         choices=tuple(_choice(one, one.remote_id in on, unknown) for one in lists),
         opted_out=seen.local.opt_outs.everything is not None and not on,
         is_current=not unknown,
+        asked_too_early=any(_asked_too_early(seen.local, one) for one in wished - on),
     )
 
 
@@ -90,9 +93,10 @@ def _unknown(link: SignedLink, here: Local) -> frozenset[str]:
     return frozenset(unknown)
 
 
-def find(link: SignedLink) -> Contact | None:
-    """Return the contact that a link is about, if the site knows the address."""
+def find(link: SignedLink, *, hold: bool = False) -> Contact | None:
+    """Return the contact that a link is about, if the site knows the address. ``hold``: lock her row."""
     rows = Contact.objects.filter(account__alias=link.account, email=link.address)
+    rows = rows.select_for_update(of=("self",)) if hold else rows
     return next((one for one in rows if one.email == link.address), None)
 
 
@@ -123,6 +127,15 @@ def _on(seen: Preview) -> frozenset[str]:
 def _is_out(here: Local, remote_id: str) -> bool:
     left, consent = here.opt_outs.latest(remote_id), here.consents.get(remote_id)
     return left is not None and (consent is None or consent.at <= left)
+
+
+def _asked_too_early(here: Local, remote_id: str) -> bool:
+    """Say whether she asked for a list after she had left it over there, and before that was known here."""
+    outs, consent = here.opt_outs, here.consents.get(remote_id)
+    happened, counts_from = OptOuts(outs.everything, outs.lists).latest(remote_id), outs.latest(remote_id)
+    if consent is None or happened is None or counts_from is None:
+        return False
+    return happened < consent.at <= counts_from
 
 
 def _choice(one: ContactList, is_on: bool, unknown: frozenset[str]) -> Choice:

@@ -7,7 +7,7 @@ one that somebody typed in her name, and one whose order to the opt-out cannot b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import override
 
-from django_ctct import acts
+from django_ctct import acts, pull, services
 from django_ctct.models import Consent, Contact, SyncState, WriteAttempt
 from django_ctct.types import ConsentKind, RemoteContact
 from tests.account import Sandbox, by_wire, contact, make_due, run_due
@@ -48,12 +48,18 @@ def look() -> None:
     run_due()
 
 
+def hear() -> None:
+    """Let a pull tell what is new."""
+    with services.connect("default") as link:
+        pull.catch_up(link)
+
+
 def comes_back(*keys: str, **more: Any) -> None:
     acts.resubscribe(contact(ADA), keys or ["newsletter"], method="preference page", **more)
 
 
 def goes(box: Sandbox, how: str) -> datetime:
-    """Let her opt out one way, carry it out, and return when she did, as the books have it."""
+    """Let her opt out one way, carry it out, and return from when on that counts, as the books have it."""
     if how == OPTED_OUT_THERE:
         box.act(ADA, "unsubscribe")
         look()
@@ -69,9 +75,9 @@ def goes(box: Sandbox, how: str) -> datetime:
 
 
 def _known_opt_out() -> datetime:
-    at = contact(ADA).opted_out_at
+    at, seen_at = contact(ADA).opted_out_at, contact(ADA).opted_out_seen_at
     assert at is not None
-    return at
+    return max(at, seen_at or at)
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,36 @@ def test_her_word_counts_only_after_she_went_and_for_the_lists_she_named(ada: Sa
     own_act = by_wire("ACTION_BY_CONTACT", '"update_source":"Contact"')
     assert all((own_act in one["body"]) == (row.went != LEFT_THE_LETTER) for one in ada.writes())
     assert len(ada.writes()) == (row.ends_on not in (NEVER, {"Free members"}))
+
+
+def leaves_the_letter_there(box: Sandbox) -> None:
+    """Take back here what she left over there as well: only then is there anything to ask for."""
+    acts.leave_list(ADA, "newsletter")
+    box.act(ADA, "leave", list="Newsletter")
+
+
+def unsubscribes_there(box: Sandbox) -> None:
+    box.act(ADA, "unsubscribe")
+
+
+@pytest.mark.parametrize("by_pull", [False, True])
+@pytest.mark.parametrize(
+    ("goes_there", "ends_on"), [(unsubscribes_there, NEVER), (leaves_the_letter_there, {"Free members"})]
+)
+def test_her_word_does_not_lift_what_the_site_had_not_heard_of(
+    ada: Sandbox, goes_there: Callable[[Sandbox], None], ends_on: set[str], by_pull: bool
+) -> None:
+    goes_there(ada)
+    ada.control("clock", {"advance": 1})  # v3 counts in whole seconds
+    comes_back("newsletter", "free")
+    if by_pull:
+        hear()
+    for _ in range(2):
+        look()
+        assert ada.lists_of(ADA) == ends_on
+    comes_back("newsletter", "free")
+    look()
+    assert ada.lists_of(ADA) == LETTER_AND_FREE
 
 
 def test_before_she_opts_out_a_consent_of_any_age_is_none_afterwards(ada: Sandbox) -> None:

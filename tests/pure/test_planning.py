@@ -275,6 +275,15 @@ def test_a_consent_must_be_later_than_the_opt_out() -> None:
     assert isinstance(decide({"1"}, gone, opt_outs=OptOuts(at(3)), consents={"1": Consented(9, at(4))}), Update)
 
 
+def test_a_consent_that_did_not_know_of_an_opt_out_does_not_lift_it() -> None:
+    gone, word = remote(status=ContactStatus.DO_NOT_MAIL), {"1": Consented(9, at(5))}
+    refused = Refuse(Reason.OPTED_OUT, frozenset({"1"}))
+    assert decide({"1"}, gone, opt_outs=OptOuts(at(3), seen=at(6)), consents=word) == refused
+    assert isinstance(decide({"1"}, gone, opt_outs=OptOuts(at(3), seen=at(4)), consents=word), Update)
+    left = OptOuts(lists={"1": at(3)}, lists_seen={"1": at(6)})
+    assert decide({"1"}, remote("4"), opt_outs=left, consents=word) == Refuse(Reason.LEFT_LIST, frozenset({"1"}))
+
+
 def test_a_write_rests_on_the_weakest_of_its_consents() -> None:
     gone = remote(status=ContactStatus.DO_NOT_MAIL)
     given_ = {"1": Consented(8, at(6)), "2": Consented(9, at(5))}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from django_ctct import acts, links
+from django_ctct import acts, links, pull, services
 from django_ctct.links import LIFETIME, Purpose, preferences_url
 from django_ctct.models import Consent, Contact, ContactList, ListOptOut, Membership, RemoteMembership
 from django_ctct.types import ConsentKind, ContactStatus, OptOutSource
@@ -458,3 +458,49 @@ def test_what_the_page_promises_is_what_constant_contact_holds_in_the_end(connec
     run_due()
     assert {name for name, ticked in promised.items() if ticked} == connected.lists_of(ADA)
     assert look(preferences_url(ADA)) == promised
+
+
+@pytest.fixture
+def unheard(connected: Sandbox) -> Sandbox:
+    """Ada left the letter here, and then unsubscribed from everything at Constant Contact; nobody has heard of it."""
+    Member.objects.create(email=ADA, wants_newsletter=True)
+    run_due()
+    save(preferences_url(ADA), ["free", "newsletter"], ["free"])
+    run_due()
+    connected.act(ADA, "unsubscribe")
+    connected.control("clock", {"advance": 1})  # v3 counts in whole seconds
+    return connected
+
+
+def by_pull() -> None:
+    with services.connect("default") as link:
+        pull.catch_up(link)
+    run_due()
+
+
+def by_reading() -> None:
+    acts.sync_now([contact(ADA)])
+    run_due()
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("hear", [by_pull, by_reading])
+def test_a_tick_before_the_site_has_heard_of_her_opt_out_over_there_does_not_lift_it(
+    unheard: Sandbox, hear: Any
+) -> None:
+    """Whoever pressed: the page had not shown her opt-out. Where it was she herself, it asks her once more."""
+    page = save(preferences_url(ADA), ["free"], ["free", "newsletter"])
+    assert boxes(page) == {"Free members": True, "Newsletter": True}
+    for _ in range(2):
+        hear()
+        assert (unheard.status_of(ADA), unheard.lists_of(ADA)) == ("Do Not Mail", set())
+    told = "You asked for letters before we had heard that you unsubscribed"
+    url = preferences_url(ADA)
+    page = Browser().page(url)
+    assert told in page
+    assert "You have unsubscribed from everything." in page
+    page = save(url, [], ["newsletter"])
+    assert told not in page
+    run_due()
+    assert unheard.lists_of(ADA) == {"Newsletter"}
+    assert told not in Browser().page(url)
