@@ -49,6 +49,21 @@ class Confirmation(forms.Form):
         self.fields["sure"].label = _SURE[act]
 
 
+class OptOutConfirmation(Confirmation):
+    """The tick, and why: who asks to be let alone must not wait for a reason, so it may be left empty."""
+
+    why = forms.CharField(
+        label=gettext_lazy("Why? (optional)"),
+        required=False,
+        max_length=255,
+        widget=forms.Textarea(attrs={"rows": 2, "cols": 60}),
+        help_text=gettext_lazy(
+            "For example: “She asked for it by phone on Monday.” It is kept with your name, shown on the contact's "
+            "page and sent to nobody."
+        ),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """The contacts of one act and where to go afterwards: ``query`` holds the filters of the list."""
@@ -248,7 +263,8 @@ class ContactActs(DepartureActs):
             )
         with transaction.atomic():
             for one in todo:
-                acts.opt_out(one, source=OptOutSource.OWNER, actor=request.user.get_username())
+                told = {"reason": form.cleaned_data["why"], "actor": request.user.get_username()}
+                acts.opt_out(one, source=OptOutSource.OWNER, **told)
             log(request, todo, _("Opted out for good."))
         text = ngettext("%(n)s contact is opted out, for good.", "%(n)s contacts are opted out, for good.", len(todo))
         self.message_user(request, text % {"n": len(todo)}, messages.SUCCESS)
@@ -259,7 +275,7 @@ class ContactActs(DepartureActs):
 
     def _confirmation(self, request: HttpRequest, act: str) -> Confirmation | None:
         """Return the form that was sent, or None when the page has not been shown yet."""
-        return Confirmation(act, request.POST) if "confirm" in request.POST else None
+        return _form(act)(act, request.POST) if "confirm" in request.POST else None
 
     def _ask(
         self,
@@ -273,7 +289,7 @@ class ContactActs(DepartureActs):
         context = {
             "act": act,
             "chosen": chosen,
-            "form": form or Confirmation(act),
+            "form": form or _form(act)(act),
             "action_url": self.link(act),
             "back": self._back(chosen)["Location"],
             **more,
@@ -283,3 +299,7 @@ class ContactActs(DepartureActs):
     def _managed(self, contacts: Sequence[Contact]) -> list[ContactList]:
         accounts = {one.account_id for one in contacts}
         return list(ContactList.objects.filter(account__in=accounts, key__isnull=False))
+
+
+def _form(act: str) -> type[Confirmation]:
+    return OptOutConfirmation if act == "opt_out" else Confirmation

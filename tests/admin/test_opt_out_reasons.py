@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from django_ctct import acts, privacy
@@ -40,6 +41,27 @@ def test_each_caller_says_what_it_knows(ada: Contact, chief: Client) -> None:
     Client().post(unsubscribe_url(others[0].email))
     Client().post(preferences_url(others[1].email), {"everything": "1"})
     assert kept() == [("owner", "", "chief"), ("site", "unsubscribe link", ""), ("site", "preference page", "")]
+
+
+def test_staff_may_say_why_and_need_not(ada: Contact, chief: Client) -> None:
+    asked = {"contacts": ada.pk}
+    assert 'name="why"' in chief.post(url("contact_opt_out"), asked).content.decode()
+    told = {**asked, "confirm": "1", "why": " She asked for it by phone. "}
+    page = chief.post(url("contact_opt_out"), told).content.decode()
+    assert "Tick the box" in page
+    assert "She asked for it by phone." in page, "what was typed is not lost"
+    page = chief.post(url("contact_opt_out"), {**told, "sure": "on", "why": "x" * 256}).content.decode()
+    assert "at most 255 characters" in page
+    assert kept() == []
+    chief.post(url("contact_opt_out"), {**told, "sure": "on"})
+    assert kept() == [("owner", "She asked for it by phone.", "chief")]
+    assert LogEntry.objects.get().get_change_message() == "Opted out for good."
+    page = " ".join(chief.get(url("contact_change", ada.pk)).content.decode().split())
+    assert "Recorded by chief. “She asked for it by phone.”" in page
+
+
+def test_taking_off_all_lists_asks_for_no_reason(ada: Contact, chief: Client) -> None:
+    assert 'name="why"' not in chief.post(url("contact_remove"), {"contacts": ada.pk}).content.decode()
 
 
 def test_staff_see_them_on_the_contacts_page_and_by_the_command(ada: Contact, chief: Client) -> None:
