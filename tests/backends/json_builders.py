@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import requests
 import responses
 
 from django_ctct.backends.json_v3 import JSONBackend
 from django_ctct.types import RemoteContact
+from tests.sandbox.v3_rules import client_faults
 
 V3 = "https://api.cc.email/v3"
 INCLUDED = "custom_fields,list_memberships,phone_numbers,street_addresses,taggings,notes"
@@ -26,6 +29,9 @@ FREE, PAID, NEWS = (uid(n, "1") for n in (1, 2, 3))
 TIER, OLD3 = uid(1, "f"), uid(2, "f")
 KIM_URL = f"{V3}/contacts/{KIM}"
 ACTIVITY = uid(1, "a")
+
+#: What a contact of tomorrow may have and no rule of today knows: it is sent back as it was read.
+UNKNOWN = "engagement"
 
 
 def backend(**options: Any) -> JSONBackend:
@@ -120,6 +126,27 @@ def activity(state: str = "completed", errors: Iterable[object] = (), **more: An
 
 def refusal(key: str = "contacts.api.validation.error", words: str = "kim@example.com is not valid") -> list[Any]:
     return [{"error_key": key, "error_message": words}]
+
+
+@contextmanager
+def scripted() -> Iterator[responses.RequestsMock]:
+    """Answer by script. What was asked is held to the published rules; what is answered may break any."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+        asked_for = [call.request for call in mock.calls]
+    faults = [each for one in asked_for for each in client_faults(_exchange(one))]
+    faults = [each for each in faults if not each.endswith(f"the member {UNKNOWN} is not published")]
+    assert faults == [], faults
+
+
+def _exchange(request: requests.PreparedRequest) -> dict[str, Any]:
+    """Return a request as the sandbox's journal shows it."""
+    return {
+        "method": request.method,
+        "path": request.path_url,
+        "headers": {name.lower(): str(value) for name, value in request.headers.items()},
+        "body": request.body.decode() if isinstance(request.body, bytes) else request.body or "",
+    }
 
 
 def read(wire: responses.RequestsMock, document: dict[str, Any] | None = None) -> RemoteContact:

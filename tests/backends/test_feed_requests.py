@@ -18,7 +18,7 @@ from . import builders as v1
 from . import json_builders as v3
 from .builders import BASE, feed, member, summary
 from .feeds import sightings
-from .json_builders import FREE, PAID, V3, contact, page, refusal, uid
+from .json_builders import FREE, PAID, V3, contact, page, refusal, scripted, uid
 
 MOMENT = datetime(2026, 11, 22, 14, 3, 4, 567899, tzinfo=timezone(timedelta(hours=1)))
 WHOLE = f"{V3}/contacts?status=all&include=list_memberships&limit=500"
@@ -28,7 +28,7 @@ DATED = {"Date": "Sun, 22 Nov 2026 13:03:09 GMT"}
 
 @pytest.fixture(autouse=True)
 def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+    with scripted() as mock:
         yield mock
 
 

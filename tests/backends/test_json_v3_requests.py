@@ -38,6 +38,7 @@ from .json_builders import (
     page,
     read,
     refusal,
+    scripted,
     sent,
     uid,
     written,
@@ -46,7 +47,7 @@ from .json_builders import (
 
 @pytest.fixture(autouse=True)
 def wire() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+    with scripted() as mock:
         yield mock
 
 

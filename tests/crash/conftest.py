@@ -23,7 +23,7 @@ from tests.account import Sandbox
 from tests.worker import end, environment
 
 from .points import Point
-from .scenarios import Scenario
+from .scenarios import SWITCHES, Scenario
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,10 @@ def site(transactional_db: None, running_sandbox: RunningSandbox) -> Iterator[Sa
     box = Sandbox(running_sandbox.url)
     with override_settings(CTCT=box.point(settings.CTCT)):
         box.reset()
+        box.switch(**SWITCHES)
         box.bind()
         yield box
+        assert box.breaches() == []
 
 
 def mortal(box: Sandbox, order: Path, **more: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 Every cell has an address of its own, so that one database and one sandbox serve them all. The default run takes
 a good quarter, each point and each scenario among them; ``CTCT_TEST_FULL=1`` takes all. The database is the one
-that ``CTCT_TEST_DATABASE`` names.
+that ``CTCT_TEST_DATABASE`` names; ``CTCT_TEST_SWITCHES`` sets the sandbox's doubts, as JSON.
 
 Nobody waits for a lease of two minutes. After the death, time passes in the tables alone: what the queue and the
 journal wait for is moved into the past, in the three steps that a real sweep would come by: when the lease has

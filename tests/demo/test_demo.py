@@ -14,9 +14,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 import requests
+
+from tests.sandbox.v3_rules import breaches
 
 pytestmark = [pytest.mark.worker, pytest.mark.sandbox]
 
@@ -93,6 +96,11 @@ def tokens_kept_in(directory: Path) -> list[str]:
         text=True,
         check=True,
     ).stdout.split()
+
+
+def origin(url: str) -> str:
+    """Return the server of an address."""
+    return urljoin(url, "/").rstrip("/")
 
 
 def litter() -> set[str]:
@@ -191,6 +199,9 @@ def test_afterwards_the_site_is_served_until_ctrl_c(folder):
         wait_for(folder, str(directory / "logs"))
         urls = re.findall(r"(?:the site|its admin|Constant Contact) +(http\S+)", said(folder))
         assert [requests.get(url, timeout=10).status_code for url in urls] == [200, 200, 200]
+        exchanges = requests.get(f"{origin(urls[2])}/_sandbox/exchanges", timeout=10).json()["exchanges"]
+        assert len([one for one in exchanges if one["path"].startswith("/v3/")]) > 20
+        assert breaches(exchanges) == []
         process.send_signal(signal.SIGINT)
         assert process.wait(LONGEST) == 0
     assert "nothing is left running" in said(folder)
