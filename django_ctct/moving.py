@@ -94,7 +94,7 @@ class Move:
 def plan_move(link: Link) -> Move:
     """Compare our ids with those of the account's present backend. It writes nothing.
 
-    The whole account is read only where the cross-reference leaves somebody out.
+    The whole account is read once, because a cross-reference alone is not believed.
     """
     lists = tuple(_list_moves(link))
     return Move(lists, tuple(_contact_moves(link)))
@@ -185,7 +185,11 @@ def _merge(kept: ContactList, other: ContactList) -> None:
 
 
 def _contact_moves(link: Link) -> Iterator[ContactMove]:
-    """Find the contacts with an id of another wire: by the cross-reference first, by address those it leaves out."""
+    """Find the contacts with an id of another wire: by the cross-reference first, by address those it leaves out.
+
+    That it knows v1's numbers, and not those of another API, is not documented (v3 §2.9): other people's ids would be
+    the worst of answers. So it is believed only where the addresses over there bear it out.
+    """
     known = Contact.objects.filter(account=link.account, remote_id__isnull=False)
     old: list[ContactMove] = []
     taken: set[str] = set()
@@ -194,15 +198,30 @@ def _contact_moves(link: Link) -> Iterator[ContactMove]:
             taken.add(remote_id or "")
         else:
             old.append(ContactMove(pk, remote_id or "", email, hold == Hold.REVIEW))
-    found = dict(_by_reference(link, old, taken))
-    left = {one.email: one for one in old if one.pk not in found}
-    found |= {one.pk: one for one in _by_address(link, left, taken)}
+    if not old:
+        return
+    references = _references(link, Collection.CONTACTS, [one.old for one in old])
+    homes = _homes(link, {one.email for one in old})
+    found = dict(_by_reference(old, references, taken)) if _borne_out(old, references, homes) else {}
+    found |= _by_address([one for one in old if one.pk not in found], homes, taken)
     yield from (found.get(one.pk, one) for one in old)
 
 
-def _by_reference(link: Link, old: Sequence[ContactMove], taken: set[str]) -> Iterator[tuple[int, ContactMove]]:
+def _homes(link: Link, addresses: set[str]) -> dict[str, str]:
+    """Return whose each of these addresses is over there, by id."""
+    return {there.email: there.remote_id for there in link.backend.contacts() if there.email in addresses}
+
+
+def _borne_out(old: Iterable[ContactMove], references: Mapping[str, str], homes: Mapping[str, str]) -> bool:
+    """Say whether the cross-reference and the addresses mostly name the same people, of those whom both know."""
+    both = [one for one in old if one.old in references and one.email in homes]
+    return 2 * sum(references[one.old] == homes[one.email] for one in both) > len(both)
+
+
+def _by_reference(
+    old: Iterable[ContactMove], references: Mapping[str, str], taken: set[str]
+) -> Iterator[tuple[int, ContactMove]]:
     """Pair by the cross-reference. An id that another row has tells that somebody's address was changed there."""
-    references = _references(link, Collection.CONTACTS, [one.old for one in old])
     for one in old:
         to = references.get(one.old)
         if to is not None and to not in taken:
@@ -210,16 +229,16 @@ def _by_reference(link: Link, old: Sequence[ContactMove], taken: set[str]) -> It
             yield one.pk, _found(one, Found.BY_ID, to)
 
 
-def _by_address(link: Link, left: Mapping[str, ContactMove], taken: set[str]) -> Iterator[ContactMove]:
-    """Read the account for these addresses. Where another row has the id, it is taken from it at the next look."""
-    if not left:
-        return
-    for there in link.backend.contacts():
-        one = left.get(there.email)
-        if one is not None:
-            free = there.remote_id not in taken
-            taken.add(there.remote_id)
-            yield _found(one, Found.BY_ADDRESS, there.remote_id if free else "")
+def _by_address(
+    left: Iterable[ContactMove], homes: Mapping[str, str], taken: set[str]
+) -> Iterator[tuple[int, ContactMove]]:
+    """Pair by address. Where another row has the id, it is taken from it at the next look."""
+    for one in left:
+        to = homes.get(one.email)
+        if to is not None:
+            free = to not in taken
+            taken.add(to)
+            yield one.pk, _found(one, Found.BY_ADDRESS, to if free else "")
 
 
 def _found(one: ContactMove, how: Found, to: str) -> ContactMove:

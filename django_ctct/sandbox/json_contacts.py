@@ -86,12 +86,17 @@ class ContactsDoor:
         return json_answer(200, {**document, **({"new_subscriber": 0} if include else {})})
 
     def xrefs(self, request: Request, _: str) -> Answer:
-        """GET /contacts/contact_id_xrefs: the numbers of v1 to the ids of v3 (§2.9)."""
+        """GET /contacts/contact_id_xrefs: the numbers of v1, or of v2, to the ids of v3 (§2.9)."""
         if not self._account.switches.xrefs:
             raise Problem(404, NOT_FOUND, "There is nothing here")
         wanted = set(Params(request.query).numbers("sequence_ids", 500))
-        found = sorted(wanted & {each.id for each in self._account.contacts()})
-        pairs = [{"sequence_id": f"{each:010d}", "contact_id": self._account.contact(each).uuid} for each in found]
+        known = sorted(each.id for each in self._account.contacts())
+        meant = known if self._account.switches.xref_numbers == "v1" else known[1:] + known[:1]
+        pairs = [
+            {"sequence_id": f"{number:010d}", "contact_id": self._account.contact(one).uuid}
+            for number, one in zip(known, meant, strict=True)
+            if number in wanted
+        ]
         return json_answer(200, {"xrefs": pairs})
 
     def _contact(self, uuid: str) -> Contact:

@@ -89,6 +89,7 @@ class Switches:
     sms_only_listed: bool = _on_off(True, "v3 §2.1: are contacts without an address in the collection?")
     creation_visibility_lag: int = _number(0, "v3 §8.12: seconds until a new contact is in the collection", 0)
     xrefs: bool = _on_off(True, "v3 §2.9: will eventually be removed; then 404")
+    xref_numbers: str = _one_of("v1", "v2", why="v3 §2.9: the numbers that it knows; v2's name other people here")
     last_page_links: str = _one_of("null", "absent", "empty", why="v3 §2.2: _links of the last page")
 
     # v3: writing contacts

@@ -222,18 +222,21 @@ def test_who_was_renamed_over_there_is_held_for_review_and_never_made_twice(
     on_v1: Sandbox, speak: Switch, xrefs: bool
 ) -> None:
     member = Member.objects.create(email=REX)
+    Member.objects.create(email=ADA)  # whose number and address agree, so that numbers are believed
     run_due()
     on_v1.act(REX, "edit", to="rex.new@example.com")
     speak("v3")
     plan = move()
-    assert plan.count(Found.BY_ID if xrefs else Found.NOWHERE) == 1
+    by_number = {REX: Found.BY_ID, ADA: Found.BY_ID}
+    by_address = {REX: Found.NOWHERE, ADA: Found.BY_ADDRESS}
+    assert {one.email: one.how for one in plan.contacts} == (by_number if xrefs else by_address)
     member.is_sustainer = True
     member.save()
     on_v1.forget()
     run_due()
     held = contact(REX)
     assert (held.hold, held.error_code) == (Hold.REVIEW, "renamed")
-    assert (on_v1.writes(), sorted(on_v1.contacts())) == ([], ["rex.new@example.com"])
+    assert (on_v1.writes(), sorted(on_v1.contacts())) == ([], [ADA, "rex.new@example.com"])
     assert planned().is_done, "a person has to look; there is nothing left for the command"
 
 
@@ -420,6 +423,31 @@ def test_an_id_that_another_row_has_already_is_not_given_twice(on_v1: Sandbox, s
     assert (contact(ADA).remote_id, contact(BOB).remote_id, on_v1.writes()) == (uuid, None, [])
 
 
+def test_numbers_of_another_api_name_nobody(on_v1: Sandbox, speak: Switch) -> None:
+    for email in (ADA, BOB, REX):
+        Member.objects.create(email=email)
+    run_due()
+    on_v1.act(REX, "edit", to="rex.new@example.com")
+    on_v1.switch(xref_numbers="v2")
+    speak("v3")
+    assert {one.email: one.how for one in move().contacts} == {
+        ADA: Found.BY_ADDRESS,
+        BOB: Found.BY_ADDRESS,
+        REX: Found.NOWHERE,
+    }
+    there = on_v1.contacts()
+    assert {one: contact(one).remote_id for one in (ADA, BOB)} == {one: there[one]["uuid"] for one in (ADA, BOB)}
+
+
+def test_numbers_that_nothing_bears_out_are_not_believed(on_v1: Sandbox, speak: Switch) -> None:
+    Member.objects.create(email=REX)
+    run_due()
+    on_v1.act(REX, "edit", to="rex.new@example.com")
+    speak("v3")
+    assert move().count(Found.NOWHERE) == 1
+    assert contact(REX).hold == Hold.REVIEW
+
+
 def test_1200_contacts_move_in_three_cross_references_and_few_queries(on_v1: Sandbox, speak: Switch) -> None:
     emails = [f"m{number}@example.com" for number in range(1200)]
     on_v1.control("reset", {"lists": [*LISTS.values(), UNMANAGED], "contacts": [{"email": one} for one in emails]})
@@ -431,7 +459,12 @@ def test_1200_contacts_move_in_three_cross_references_and_few_queries(on_v1: San
     with CaptureQueriesContext(connection) as queries:
         assert move().count(Found.BY_ID) == 1200
     asked = [one["path"].partition("?")[0] for one in on_v1.requests()]
-    assert asked == ["/v3/contact_lists", "/v3/contact_lists/list_id_xrefs", *["/v3/contacts/contact_id_xrefs"] * 3]
+    assert asked == [
+        "/v3/contact_lists",
+        "/v3/contact_lists/list_id_xrefs",
+        *["/v3/contacts/contact_id_xrefs"] * 3,
+        *["/v3/contacts"] * 3,
+    ]
     assert len(queries) < 100
     assert {one.email: one.remote_id for one in Contact.objects.all()} == {one: known[one]["uuid"] for one in emails}
 
