@@ -20,12 +20,13 @@ from .models import (
     Hold,
     ListOptOut,
     Membership,
+    PastAddress,
     WriteAttempt,
     moment_of,
 )
 from .types import ContactStatus, Outcome, Priority, Verb
 
-__all__ = ["copy_opt_outs", "follow", "is_known", "is_opted_out", "leave", "part", "rename"]
+__all__ = ["copy_opt_outs", "follow", "had", "is_known", "is_opted_out", "leave", "part", "rename"]
 
 #: The wish, as far as it says something about the person at the address.
 _PROFILE = ("first_name", "last_name", "profile", "profile_from")
@@ -110,6 +111,12 @@ def follow(old: Contact, new: Contact) -> None:
     """Let the opt-outs of one address count for another one of the same person's, now and when the old one is read."""
     copy_opt_outs(old.pk, new.pk)
     _remember(new, Contact.objects.values_list("email", flat=True).get(pk=old.pk))
+
+
+def had(contact: Contact, email: str) -> bool:
+    """Say whether a contact had an address before, as far as that is still known."""
+    kept = (model.objects.filter(contact=contact, email=email) for model in (FormerAddress, PastAddress))
+    return any(rows.exists() for rows in kept)
 
 
 def copy_opt_outs(old_id: int, new_id: int) -> None:

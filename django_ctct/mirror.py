@@ -155,7 +155,7 @@ def _contacts(alias: str, emails: set[str]) -> dict[str, Contact]:
 
 def _rows_by_member(alias: str, member_keys: list[str]) -> dict[str, list[Membership]]:
     found: dict[str, list[Membership]] = {}
-    rows = Membership.objects.select_related("contact")
+    rows = Membership.with_idle.select_related("contact")
     for row in rows.filter(member_key__in=member_keys, contact__account__alias=alias):
         found.setdefault(row.member_key, []).append(row)
     return found
@@ -176,7 +176,7 @@ def _rows(wish: _Wish) -> list[Membership]:
 
 def _known(adapter: MemberAdapter) -> set[str]:
     prefix = f"{adapter.model._meta.label_lower}:"
-    kept = Membership.objects.filter(contact__account__alias=adapter.account, member_key__startswith=prefix)
+    kept = Membership.with_idle.filter(contact__account__alias=adapter.account, member_key__startswith=prefix)
     return set(kept.values_list("member_key", flat=True).distinct())
 
 
@@ -194,14 +194,20 @@ class _Difference:
 
 
 def _difference(wish: _Wish, contact: Contact | None, rows: list[Membership]) -> _Difference:
-    desired = wish.desired
-    here = [row for row in rows if contact is not None and row.contact_id == contact.pk and row.key in desired.lists]
+    desired, keys = wish.desired, _keys(wish, contact)
+    here = [row for row in rows if contact is not None and row.contact_id == contact.pk and row.key in keys]
     return _Difference(
         gone=tuple(row for row in rows if row not in here),
-        new_keys=desired.lists - {row.key for row in here} if desired.email else frozenset(),
+        new_keys=keys - {row.key for row in here} if desired.email else frozenset(),
         profile=contact is not None and _profile_differs(contact, wish),
         claim=bool(desired.email) and (contact is None or not contact.claimed),
     )
+
+
+def _keys(wish: _Wish, contact: Contact | None) -> frozenset[str]:
+    """Return what is to be kept of her at an address: her lists, or that she shares it and is wished on none."""
+    shares = contact is not None and contact.profile_from not in ("", wish.member_key)
+    return wish.desired.lists or frozenset({Membership.NO_LIST} if shares else ())
 
 
 def _profile_differs(contact: Contact, wish: _Wish) -> bool:
@@ -217,9 +223,9 @@ def _write(wish: _Wish, contact: Contact | None, rows: list[Membership]) -> froz
         contact, rows = left[0], _rows(wish)
     change = _difference(wish, contact, rows)
     lost = {row.contact_id for row in change.gone}
-    Membership.objects.filter(pk__in=[row.pk for row in change.gone]).delete()
+    Membership.with_idle.filter(pk__in=[row.pk for row in change.gone]).delete()
     _give_up_profiles(wish, contact)
-    gained = _gain(wish, contact, change, () if renamed else left)
+    gained = _gain(wish, contact, change, () if renamed else left, rows)
     if renamed:
         lost.add(left[0].pk)  # as urgent as leaving: mail still goes to the old address
     outbox.mark(lost, Priority.REMOVAL)
@@ -267,7 +273,9 @@ def _is_free(wish: _Wish, contact: Contact) -> bool:
     return moved is None or moved.pk == contact.pk
 
 
-def _gain(wish: _Wish, contact: Contact | None, change: _Difference, left: Sequence[Contact]) -> set[int]:
+def _gain(
+    wish: _Wish, contact: Contact | None, change: _Difference, left: Sequence[Contact], rows: Iterable[Membership]
+) -> set[int]:
     if not (change.new_keys or change.profile or change.claim or left):
         return set()
     contact = _held(wish, contact)
@@ -279,8 +287,13 @@ def _gain(wish: _Wish, contact: Contact | None, change: _Difference, left: Seque
         [Membership(contact=contact, key=key, member_key=wish.member_key) for key in sorted(change.new_keys)],
         ignore_conflicts=True,
     )
+    wished = {row.contact_id for row in rows if row.key != Membership.NO_LIST}
     for old in left:
-        addresses.follow(old, contact)
+        stayed = old.pk not in wished and old.profile_from != wish.member_key and addresses.had(old, contact.email)
+        if stayed:  # whom she shared it with has taken the contact along to another address
+            addresses.copy_opt_outs(old.pk, contact.pk)
+        else:
+            addresses.follow(old, contact)
     return {contact.pk}
 
 

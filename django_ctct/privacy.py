@@ -28,6 +28,7 @@ from .models import (
     DatabaseNow,
     FormerAddress,
     Hold,
+    Membership,
     PastAddress,
     Suppression,
     WriteAttempt,
@@ -88,7 +89,7 @@ def is_held(document: Mapping[str, Any]) -> bool:
 def _hanging_on(contact: Contact | None) -> dict[str, list[dict[str, Any]]]:
     """Return the rows that go with a contact's own."""
     return {
-        "memberships": _all(contact.memberships.order_by("key", "pk") if contact else ()),
+        "memberships": _all(Membership.with_idle.filter(contact=contact).order_by("key", "pk") if contact else ()),
         "remote_memberships": _all(contact.remote_memberships.select_related("list").order_by("pk") if contact else ()),
         "list_opt_outs": _all(contact.list_opt_outs.select_related("list").order_by("at") if contact else ()),
         "opt_outs": _all(contact.opt_outs.order_by("at") if contact else ()),
@@ -198,7 +199,7 @@ def _forget(contact: Contact, email: str) -> Erasure:
         emails = {email, *_addresses(row)}
         consents = sum(_keep_protected(row, vault.address_hashes(one)) for one in emails)
         _tell_her_other_addresses(row, emails)
-        member = row.memberships.exists()
+        member = Membership.with_idle.filter(contact=row).exists()
         rows, _tables = row.delete()
     return Erasure(rows, consents, member, len(emails))
 

@@ -254,14 +254,30 @@ class PastAddress(models.Model):
         return f"a past address of contact {self.contact_id}"
 
 
+class MembershipManager(models.Manager["Membership"]):
+    """The wishes. Who wishes for nothing is told by ``with_idle`` alone."""
+
+    def get_queryset(self) -> models.QuerySet[Membership]:
+        return super().get_queryset().exclude(key=Membership.NO_LIST)
+
+
 class Membership(models.Model):
-    """A wish: this member puts this address on this list. The list is named by key, so binding can change."""
+    """A wish: this member puts this address on this list. The list is named by key, so binding can change.
+
+    One for ``NO_LIST`` says only that the member has the address: she shares it, and is wished on no list. It is kept
+    so that what she may have opted out of there follows her when she moves, and is no wish to anybody else.
+    """
+
+    NO_LIST = ""
 
     contact = models.ForeignKey(
         Contact, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("contact")
     )
     key = models.CharField(_("list"), max_length=64)
     member_key = models.CharField(_("member"), max_length=200)
+
+    objects = MembershipManager()
+    with_idle: models.Manager[Membership] = models.Manager()
 
     class Meta:
         verbose_name = _("membership")

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from django_ctct import acts, vault
-from django_ctct.models import Account, Contact, DatabaseNow, ListOptOut, Suppression
+from django_ctct.models import (
+    Account,
+    Contact,
+    DatabaseNow,
+    FormerAddress,
+    ListOptOut,
+    Membership,
+    PastAddress,
+    Suppression,
+)
 from tests.account import UNMANAGED, Sandbox, contact, make_due, run_due
 from tests.site.models import Member
 
@@ -122,6 +131,161 @@ def test_one_of_two_moves(connected: Sandbox, case: Case) -> None:
     assert {"old": _shown(there.get(ADA)), "new": _shown(there.get(NEW))} == {"old": case.old, "new": case.new}
     assert (NEW in there and there[NEW]["id"] == hers) is case.renamed
     _is_quiet(connected)
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Bob shares the address and is wished on no list. Whatever was opted out of there, he may have meant it."""
+
+    name: str
+    before: Callable[[Sandbox], None]
+    new: Any
+    heard: bool = True
+
+    def __str__(self) -> str:
+        return self.name
+
+
+IDLE = [
+    Idle("nothing", nothing, {FREE, LETTER}),
+    Idle("left here", leaves_here, {FREE}),
+    Idle("left there", leaves_there, {FREE}),
+    Idle("left there, not heard of yet", leaves_there, {FREE}, heard=False),
+    Idle("opted out here", opts_out_here, None),
+    Idle("opted out here, not sent yet", opts_out_here, None, heard=False),
+    Idle("opted out there", unsubscribes_there, None),
+    Idle("opted out there, not heard of yet", unsubscribes_there, None, heard=False),
+]
+
+
+@pytest.fixture
+def shared(connected: Sandbox) -> Sandbox:
+    Member.objects.create(email=ADA, first_name="Ada", wants_newsletter=True)
+    Member.objects.create(email=ADA, first_name="Bob", **ON_NOTHING)
+    run_due()
+    return connected
+
+
+@pytest.mark.parametrize("case", IDLE, ids=str)
+def test_who_is_wished_on_no_list_moves_and_is_wished_on_some_later(shared: Sandbox, case: Idle) -> None:
+    hears(shared, case)
+    bob = Member.objects.get(first_name="Bob")
+    bob.email = NEW
+    bob.save()
+    wishes_now(bob)
+    assert _shown(shared.contacts().get(NEW)) == case.new
+    assert contact(NEW).list_opt_outs.exists() is (case.new == {FREE})
+    _is_quiet(shared)
+
+
+@pytest.mark.parametrize("case", IDLE, ids=str)
+def test_the_other_moves_and_who_was_wished_on_no_list_is_wished_on_some_later(shared: Sandbox, case: Idle) -> None:
+    hears(shared, case)
+    ada, bob = Member.objects.get(first_name="Ada"), Member.objects.get(first_name="Bob")
+    ada.email = NEW
+    ada.save()
+    wishes_now(bob)
+    old = OUT if case.new is None else case.new
+    assert _shown(shared.contacts().get(ADA)) == old
+    assert not FormerAddress.objects.exists()
+    assert not PastAddress.objects.filter(email=NEW).exists(), "nobody has left that one"
+    _is_quiet(shared)
+
+
+@dataclass(frozen=True)
+class Vacated:
+    """Ada moves away, and later Eve signs up with the address that Ada has given up."""
+
+    name: str
+    before: Callable[[Sandbox], None]
+    eve: Any
+    ada: Any
+    sent: bool = True
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def opts_out_and_comes_back(box: Sandbox) -> None:
+    acts.opt_out(contact(ADA))
+    settle()
+    acts.resubscribe(contact(ADA), ["newsletter"], method="preference page")
+    settle()
+
+
+VACATED = [
+    Vacated("nothing", nothing, {FREE, LETTER}, {FREE, LETTER}),
+    Vacated("left here", leaves_here, {FREE, LETTER}, {FREE}),
+    Vacated("left here, and Eve is faster", leaves_here, {FREE}, {FREE}, sent=False),
+    Vacated("left there", leaves_there, {FREE, LETTER}, {FREE}),
+    Vacated("left there, and Eve is faster", leaves_there, {FREE}, {FREE}, sent=False),
+    Vacated("opted out here", opts_out_here, OUT, None),
+    Vacated("opted out here, and Eve is faster", opts_out_here, OUT, None, sent=False),
+    Vacated("opted out there", unsubscribes_there, OUT, None),
+    Vacated("opted out there, and Eve is faster", unsubscribes_there, OUT, None, sent=False),
+    Vacated("came back", opts_out_and_comes_back, {FREE, LETTER}, {LETTER}),
+]
+
+
+@pytest.mark.parametrize("heard", [True, False])
+@pytest.mark.parametrize("case", VACATED, ids=str)
+def test_somebody_else_takes_an_address_that_was_given_up(connected: Sandbox, case: Vacated, heard: bool) -> None:
+    """She begins with what Constant Contact holds for it, and with nothing else."""
+    member = Member.objects.create(email=ADA, wants_newsletter=True)
+    run_due()
+    case.before(connected)
+    if heard:
+        acts.sync_now(Contact.objects.filter(email=ADA))
+        settle()
+    member.email = NEW
+    member.save()
+    if case.sent:
+        settle()
+    Member.objects.create(email=ADA, first_name="Eve", wants_newsletter=True)
+    settle()
+    there = connected.contacts()
+    assert {"eve": _shown(there.get(ADA)), "ada": _shown(there.get(NEW))} == {"eve": case.eve, "ada": case.ada}
+    _is_quiet(connected)
+
+
+def wishes_now(member: Member) -> None:
+    """Once all is sent, let her be wished on two lists."""
+    settle()
+    member.is_free = member.wants_newsletter = True
+    member.save()
+    settle()
+
+
+def hears(box: Sandbox, case: Idle) -> None:
+    case.before(box)
+    if case.heard:
+        acts.sync_now(Contact.objects.filter(email=ADA))
+        settle()
+
+
+def test_who_is_wished_on_no_list_is_kept_in_mind_as_long_as_she_is_there(shared: Sandbox) -> None:
+    """Only as one who shares the address: she is no wish, and costs no write."""
+    bob = Member.objects.get(first_name="Bob")
+    shared.forget()
+    assert Membership.with_idle.filter(key="").count() == 1
+    assert set(contact(ADA).memberships.values_list("key", flat=True)) == {"free", "newsletter"}
+    bob.is_free = True
+    bob.save()
+    assert not Membership.with_idle.filter(key="").exists()
+    bob.is_free = False
+    bob.save()
+    assert Membership.with_idle.filter(key="").count() == 1
+    bob.delete()
+    assert not Membership.with_idle.filter(key="").exists()
+    settle()
+    assert shared.writes() == []
+
+
+def test_who_has_the_address_alone_by_now_is_kept_in_mind_by_its_profile(shared: Sandbox) -> None:
+    Member.objects.get(first_name="Ada").delete()
+    Member.objects.get(first_name="Bob").save()
+    assert contact(ADA).first_name == "Bob"
+    assert not Membership.with_idle.exists()
 
 
 def test_who_left_and_moves_leaves_the_other_off_that_list_too(connected: Sandbox) -> None:
