@@ -13,23 +13,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, cast
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import (
-    Case,
-    DateTimeField,
-    F,
-    Min,
-    PositiveBigIntegerField,
-    PositiveIntegerField,
-    PositiveSmallIntegerField,
-    Q,
-    QuerySet,
-    Value,
-    When,
-)
+from django.db.models import Case, F, Min, Q, QuerySet, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Greatest, Least
 
@@ -71,21 +59,17 @@ SLOW_LANE_DELAY = timedelta(days=1)
 _LIFTED_BY_A_WISH = (Hold.INVALID, Hold.REJECTED, Hold.UNBOUND)
 
 _NOW = DatabaseNow()
-_ONE_LESS = Case(
-    When(attempts__gt=0, then=F("attempts") - 1), default=F("attempts"), output_field=PositiveIntegerField()
-)
-_NEVER = Value(None, output_field=DateTimeField(null=True))
+_ONE_LESS = Greatest(F("attempts"), 1) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One worker's right to work on one contact, until ``until``. ``gen`` is the wish that it read."""
+    """One worker's right to work on one contact, for ``LEASE``. ``gen`` is the wish that it read."""
 
     contact_id: int
     token: UUID
     gen: int
     at: datetime
-    until: datetime
     attempts: int
 
 
@@ -107,14 +91,13 @@ class Failure:
 
 def mark(contact_ids: Iterable[int], priority: Priority) -> int:
     """Give contacts a new wish number and make them due now. Return how many there were."""
-    unpending, urgency = Q(desired_gen=F("applied_gen")), _small(priority)
     return Contact.objects.filter(pk__in=list(contact_ids)).update(
-        wished_at=Case(When(unpending, then=_NOW), default=F("wished_at")),
-        priority=Case(When(unpending, then=urgency), default=Least(F("priority"), urgency)),
+        wished_at=Case(When(desired_gen=F("applied_gen"), then=_NOW), default=F("wished_at")),
+        priority=Least(F("priority"), priority.value),
         due_at=Least(Coalesce(F("due_at"), _NOW), _NOW),
         hold=Case(When(hold__in=_LIFTED_BY_A_WISH, then=Value("")), default=F("hold")),
         # A new wish has its own tries; one that a worker is at keeps the count of that try.
-        attempts=Case(When(lease_token=None, then=Value(0, PositiveIntegerField())), default=F("attempts")),
+        attempts=Case(When(lease_token__isnull=False, then=F("attempts")), default=0),
         desired_gen=F("desired_gen") + 1,
     )
 
@@ -138,8 +121,9 @@ def due(account_id: int, *, limit: int, upto: Priority = Priority.RESYNC) -> lis
 def next_due(account_id: int) -> datetime | None:
     """Return when the account next has something to do; None when nothing is under way."""
     waiting = Contact.objects.filter(account_id=account_id, due_at__isnull=False, hold="")
-    soonest = waiting.aggregate(moment=Min(Greatest(F("due_at"), Coalesce(F("lease_until"), F("due_at")))))
-    return cast("datetime | None", soonest["moment"])
+    free = Greatest(F("due_at"), Coalesce(F("lease_until"), F("due_at")))
+    soonest: datetime | None = waiting.aggregate(moment=Min(free))["moment"]
+    return soonest
 
 
 def claim(contact_id: int) -> Claim | None:
@@ -179,19 +163,17 @@ def done(claim: Claim, *, refusal: str = "") -> bool:
         due_at=Case(
             When(desired_gen__gt=claim.gen, then=_NOW),
             When(verify_at__gt=claim.at, then=F("verify_at")),
-            default=_NEVER,
         ),
-        priority=Case(When(desired_gen__gt=claim.gen, then=F("priority")), default=_small(Priority.RESYNC)),
-        verify_at=Case(When(verify_at__gt=claim.at, then=F("verify_at")), default=_NEVER),
+        priority=Case(When(desired_gen__gt=claim.gen, then=F("priority")), default=Priority.RESYNC.value),
+        verify_at=Case(When(verify_at__gt=claim.at, then=F("verify_at"))),
         lease_token=None,
         lease_until=None,
         attempts=0,
-        hold="",
         refusal=refusal,
         error_code="",
         error_text="",
         synced_at=_NOW,
-        applied_gen=Greatest(F("applied_gen"), Value(claim.gen, PositiveBigIntegerField())),
+        applied_gen=Greatest(F("applied_gen"), claim.gen),
     )
     if not ended:
         mark([claim.contact_id], Priority.RESYNC)
@@ -227,9 +209,8 @@ def look_again(contact_ids: Iterable[int], priority: Priority = Priority.RESYNC)
 
     Who is held stays held, and a try that is due earlier, or more urgent, stays so.
     """
-    urgency = _small(priority)
     return Contact.objects.filter(pk__in=list(contact_ids), desired_gen__gt=0, hold="").update(
-        priority=Case(When(due_at=None, then=urgency), default=Least(F("priority"), urgency)),
+        priority=Least(F("priority"), priority.value),
         due_at=Least(Coalesce(F("due_at"), _NOW), _NOW),
         verify_at=Coalesce(F("verify_at"), _NOW),
     )
@@ -238,10 +219,6 @@ def look_again(contact_ids: Iterable[int], priority: Priority = Priority.RESYNC)
 def holds(claim: Claim) -> Q:
     """Return the condition under which a claim is still ours, for statements of other rooms."""
     return Q(pk=claim.contact_id, lease_token=claim.token)
-
-
-def _small(priority: Priority) -> Value:
-    return Value(priority.value, PositiveSmallIntegerField())
 
 
 def _claimable() -> QuerySet[Contact]:
@@ -255,14 +232,12 @@ def _held_by(claim: Claim) -> QuerySet[Contact]:
 
 def _read_claim(contact_id: int, token: UUID) -> Claim | None:
     row = Contact.objects.filter(pk=contact_id, lease_token=token).with_moment().first()
-    if row is None or row.lease_until is None:
-        return None
-    return Claim(contact_id, token, row.desired_gen, moment_of(row), row.lease_until, row.attempts)
+    return Claim(contact_id, token, row.desired_gen, moment_of(row), row.attempts) if row else None
 
 
 def _wait(claim: Claim, failure: Failure) -> Any:
     if failure.hold:
-        return _NEVER
+        return None
     delay = failure.delay if failure.delay is not None else _backoff(claim.attempts)
     return _NOW + delay
 

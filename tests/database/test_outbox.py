@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,10 +10,12 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 
 from django_ctct import outbox
-from django_ctct.models import Account, Contact, DatabaseNow, Hold, SyncState, WriteAttempt
+from django_ctct.models import Account, Contact, DatabaseNow, Hold, Refusal, SyncState, WriteAttempt
 from django_ctct.outbox import Failure
+from django_ctct.signals import work_due
 from django_ctct.types import Priority
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +48,62 @@ def pass_time(**delta: float) -> None:
 def test_a_claim_has_one_winner() -> None:
     contact = make()
     claimed(contact)
-    assert outbox.claim(contact.pk) is None
+    with CaptureQueriesContext(connection) as asked:
+        assert outbox.claim(contact.pk) is None
+    assert len(asked) == 1, "a claim in vain is a single statement"
+
+
+def test_what_is_known_of_the_wait_is_since_the_first_wish_that_is_not_confirmed() -> None:
+    contact = make()
+    first = contact.wished_at
+    assert first is not None
+    outbox.mark([contact.pk], Priority.ADD)
+    assert fresh(contact).wished_at == first
+    outbox.done(claimed(contact))
+    outbox.mark([contact.pk], Priority.ADD)
+    assert fresh(contact).wished_at > first
+
+
+@pytest.mark.parametrize("again", [outbox.mark, outbox.look_again])
+def test_who_is_due_already_keeps_her_place(again: Callable[[list[int], Priority], int]) -> None:
+    contact, other = make(), make("other@example.com")
+    pass_time(seconds=10)
+    before, waiting = fresh(contact).due_at, fresh(other).due_at
+    assert again([contact.pk], Priority.ADD) == 1
+    assert (fresh(contact).due_at, fresh(other).due_at) == (before, waiting)
+    Contact.objects.filter(pk=contact.pk).update(due_at=DatabaseNow() + timedelta(hours=1))
+    again([contact.pk], Priority.ADD)
+    assert outbox.claim(contact.pk) is not None, "a try that was to come later comes now"
+
+
+def test_a_new_wish_has_its_own_tries_and_one_under_way_is_counted() -> None:
+    contact = make()
+    for _ in range(3):
+        outbox.fail(claimed(contact), Failure("http_503", "not now", delay=timedelta(0)))
+    claimed(contact)
+    outbox.mark([contact.pk], Priority.ADD)
+    assert fresh(contact).attempts == 4
+    pass_time(seconds=121)
+    outbox.fail(claimed(contact), Failure("http_503", "not now"))
+    outbox.mark([contact.pk], Priority.ADD)
+    assert fresh(contact).attempts == 0
+
+
+def test_there_is_word_of_work_once_it_is_committed(django_capture_on_commit_callbacks: Any) -> None:
+    heard = []
+
+    def hear(sender: type, alias: str, **_: Any) -> None:
+        heard.append((sender, alias))
+        raise RuntimeError("The site's own receivers may fail.")
+
+    work_due.connect(hear)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            outbox.wake("default")
+            assert not heard
+    finally:
+        work_due.disconnect(hear)
+    assert heard == [(Contact, "default")]
 
 
 def test_what_is_not_due_cannot_be_claimed() -> None:
@@ -59,6 +117,25 @@ def test_a_confirmed_wish_is_in_sync_and_not_due() -> None:
     contact = fresh(contact)
     assert (contact.state, contact.due_at, contact.attempts, contact.priority) == (SyncState.IN_SYNC, None, 0, 9)
     assert outbox.due(contact.account_id, limit=9) == []
+
+
+def test_a_confirmed_wish_says_what_was_refused_and_leaves_no_error() -> None:
+    contact = make()
+    outbox.fail(claimed(contact), Failure("http_503", "not now", delay=timedelta(0)))
+    outbox.done(claimed(contact), refusal=Refusal.MISSING)
+    row = fresh(contact)
+    assert (row.refusal, row.error_code, row.error_text) == (Refusal.MISSING, "", "")
+    outbox.mark([contact.pk], Priority.ADD)
+    outbox.done(claimed(contact))
+    assert fresh(contact).refusal == ""
+
+
+def test_a_hold_that_came_during_the_work_outlasts_it() -> None:
+    contact = make()
+    claim = claimed(contact)
+    Contact.objects.filter(pk=contact.pk).update(hold=Hold.REVIEW)
+    assert outbox.done(claim)
+    assert fresh(contact).hold == Hold.REVIEW
 
 
 def test_a_wish_that_came_during_the_work_stays_due() -> None:
@@ -95,6 +172,16 @@ def test_a_worker_that_went_silent_loses_its_claim_and_leaves_a_verify_pass() ->
     pass_time(seconds=300)
     outbox.done(claimed(contact))
     assert fresh(contact).state == SyncState.IN_SYNC
+
+
+def test_whoever_takes_over_does_not_verify_earlier_than_was_asked() -> None:
+    contact = make()
+    claimed(contact)
+    Contact.objects.update(verify_at=DatabaseNow() + timedelta(hours=1))
+    pass_time(seconds=121)
+    claimed(contact)
+    row = Contact.objects.with_moment().get(pk=contact.pk)
+    assert row.verify_at - row.moment > timedelta(minutes=57)  # type: ignore[attr-defined]
 
 
 def test_a_zombie_that_finishes_late_changes_nothing_and_asks_for_another_look() -> None:
@@ -152,6 +239,17 @@ def test_a_held_contact_is_left_alone_until_a_new_wish_or_a_hand_lifts_it() -> N
     assert outbox.claim(contact.pk) is not None
 
 
+def test_a_hand_lifts_only_what_it_was_laid_on_and_no_stranger() -> None:
+    contact, other = make(), make("other@example.com")
+    stranger = Contact.objects.create(account=contact.account, email="stranger@example.com")
+    for one in (contact, other):
+        outbox.fail(claimed(one), Failure("http_400", "no", hold=Hold.REJECTED))
+    assert outbox.release([contact.pk, stranger.pk]) == 1
+    assert (fresh(contact).hold, fresh(contact).attempts) == ("", 0)
+    assert (fresh(other).hold, fresh(other).attempts) == (Hold.REJECTED, 1)
+    assert fresh(stranger).due_at is None
+
+
 def test_a_contact_held_for_review_waits_for_a_hand() -> None:
     contact = make()
     outbox.fail(claimed(contact), Failure("renamed", "x", hold=Hold.REVIEW))
@@ -167,6 +265,11 @@ def test_the_most_urgent_go_first_and_less_urgent_ones_can_be_left_out() -> None
     assert outbox.due(account, limit=9) == [opt_out.pk, removal.pk, add.pk]
     assert outbox.due(account, limit=9, upto=Priority.REMOVAL) == [opt_out.pk, removal.pk]
     assert outbox.due(account, limit=1) == [opt_out.pk]
+    late, later = make("late@example.com"), make("later@example.com")
+    Contact.objects.filter(pk=late.pk).update(due_at=F("due_at") - timedelta(hours=1))
+    Contact.objects.filter(pk=add.pk).update(due_at=F("due_at") - timedelta(minutes=1))
+    assert outbox.due(account, limit=9)[2:] == [late.pk, add.pk, later.pk], "the one that waits longest first"
+    assert outbox.due(Account.objects.for_alias("other").pk, limit=9) == []
 
 
 def test_the_next_due_moment_is_known() -> None:
@@ -182,6 +285,12 @@ def test_a_claim_that_vanishes_between_two_statements_is_no_claim() -> None:
     Contact.objects.filter(pk=contact.pk).delete()
     assert not outbox.fail(claim, Failure("x", "x"))
     assert outbox._read_claim(contact.pk, claim.token) is None
+
+
+def test_a_claim_that_was_taken_over_between_two_statements_is_no_claim() -> None:
+    contact = make()
+    claimed(contact)
+    assert outbox._read_claim(contact.pk, uuid4()) is None
 
 
 @pytest.mark.parametrize(
@@ -300,7 +409,29 @@ def test_a_later_verify_pass_stands() -> None:
 def test_who_is_looked_at_again_loses_no_urgency(due: bool, was: Priority, told: Priority, then: Priority) -> None:
     contact = make(priority=was)
     if not due:
-        Contact.objects.update(due_at=None, applied_gen=F("desired_gen"))
+        outbox.done(claimed(contact))
     outbox.look_again([contact.pk], told)
     assert fresh(contact).priority == then
     assert outbox.due(contact.account_id, limit=9) == [contact.pk]
+
+
+def test_who_is_looked_at_again_is_not_in_sync_until_then() -> None:
+    contact, other = make(), make("other@example.com")
+    stranger = Contact.objects.create(account=contact.account, email="stranger@example.com")
+    for one in (contact, other):
+        outbox.done(claimed(one))
+    assert outbox.look_again([contact.pk, stranger.pk]) == 1
+    assert fresh(contact).state == SyncState.PENDING
+    assert fresh(other).state == SyncState.IN_SYNC
+    assert fresh(stranger).due_at is None
+    outbox.done(claimed(contact))
+    assert fresh(contact).state == SyncState.IN_SYNC
+
+
+def test_a_look_that_was_asked_for_later_stays_so_and_who_is_held_is_not_looked_at() -> None:
+    contact, held = make(), make("held@example.com")
+    outbox.fail(claimed(held), Failure("renamed", "x", hold=Hold.REVIEW))
+    Contact.objects.filter(pk=contact.pk).update(verify_at=DatabaseNow() + timedelta(hours=1))
+    then = fresh(contact).verify_at
+    assert outbox.look_again([contact.pk, held.pk]) == 1
+    assert (fresh(contact).verify_at, fresh(held).due_at) == (then, None)
