@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import Exists, F, Max, Value
@@ -48,7 +47,7 @@ def permit(claim: Claim, local: Local, existing: RemoteContact | None, plan: Cre
             raise LeaseLost
         _refuse_stale(claim, local)
         _refuse_unready(local, attempt)
-        attempt.save(force_insert=True)
+        attempt.save()
     return Permit(
         attempt=attempt.pk,
         verb=Verb(attempt.verb),
@@ -102,7 +101,6 @@ def _attempt(
     before = existing.lists.keys() if existing else frozenset()
     consent = None if isinstance(plan, OptOut) else plan.consent
     return WriteAttempt(
-        id=uuid4(),
         contact=local.contact,
         verb=_verb(plan).value,
         gen=claim.gen,
@@ -204,8 +202,9 @@ def _record_write(local: Local, written: Permit, after: RemoteContact | None) ->
 def _lists_after(local: Local, written: Permit, after: RemoteContact | None) -> Mapping[str, Subscription]:
     if after is not None:
         return after.lists
+    rows = local.contact.remote_memberships
     known = {
-        row.list.remote_id: Subscription(OptInSource(row.source) if row.source else None, row.since)
-        for row in local.contact.remote_memberships.select_related("list")
+        one: Subscription(OptInSource(source) if source else None, since)
+        for one, source, since in rows.values_list("list__remote_id", "source", "since")
     }
     return {one: known.get(one, Subscription(written.source)) for one in written.lists}
