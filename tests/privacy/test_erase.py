@@ -33,10 +33,13 @@ from django_ctct.models import (
     WriteAttempt,
 )
 from django_ctct.privacy import Erasure
+from django_ctct.sandbox import RunningSandbox
 from django_ctct.signals import contact_synced, work_due
 from django_ctct.types import OptOutSource, Outcome
 from tests.account import Sandbox, by_wire, contact, make_due, run_due
 from tests.commands.run import run
+from tests.sandbox.v3_caller import V3
+from tests.settings import API
 from tests.site.models import Member
 
 from .conftest import ADA
@@ -332,6 +335,26 @@ def test_the_suppression_alone_keeps_her_out_where_the_owner_has_brought_her_bac
     Member.objects.create(email=ADA, wants_newsletter=True)
     run_due()
     assert (ada.lists_of(ADA), ada.writes()) == ({"Board"}, [])
+
+
+@pytest.mark.skipif(API != "v3", reason="v1 deletes nobody: its DELETE is the opt-out")
+def test_deleted_over_there_and_imported_again_she_stays_out(ada: Sandbox, running_sandbox: RunningSandbox) -> None:
+    """The account's owner deletes her and imports her anew, and so does the site."""
+    erase()
+    assert all(one["method"] != "DELETE" for one in ada.writes()), "the site itself has no contact deleted"
+    ada.act(ADA, "delete")
+    ada.forget()
+    Member.objects.all().delete()
+    Member.objects.bulk_create([Member(email=ADA, is_free=True, wants_newsletter=True)])
+    run("ctct_mirror")
+    run_due()
+    assert (refused(), ada.writes()) == (True, [])
+    rows = {"import_data": [{"email": ADA}], "list_ids": [ada.list_id("Newsletter")]}
+    V3(running_sandbox).activity("contacts_json_import", rows)
+    acts.sync_now([contact(ADA)])
+    run_due()
+    assert (refused(), [one["path"] for one in ada.writes()]) == (True, ["/v3/activities/contacts_json_import"])
+    assert (ada.status_of(ADA), ada.lists_of(ADA)) == ("Do Not Mail", set())
 
 
 def test_a_backup_from_before_does_not_bring_her_back(ada: Sandbox, tmp_path: Path) -> None:
