@@ -12,11 +12,11 @@ import logging
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from django.db import IntegrityError
+from django.db import DatabaseError, IntegrityError
 from django.db.models import Q
 from django.dispatch import Signal
 
@@ -107,8 +107,17 @@ def connect(alias: str) -> Iterator[Link]:
             stack.callback(store.close)
         gate = AccountGate(settings)
         backend: BaseBackend = tokens.wire(settings)(settings.options, gate=gate, tokens=store)
+        backend.memory.update(account.wire_memory)
+        stack.callback(_remember, account, backend)
         stack.callback(backend.close)
         yield Link(account, backend, gate, store)
+
+
+def _remember(account: Account, backend: BaseBackend) -> None:
+    """Keep what the wire has learned. Without a database it is learned again."""
+    if backend.memory != account.wire_memory:
+        with suppress(DatabaseError):
+            Account.objects.filter(pk=account.pk).update(wire_memory=backend.memory)
 
 
 def waits_for_move(account: Account, wire: type[BaseBackend]) -> bool:

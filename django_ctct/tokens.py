@@ -311,6 +311,7 @@ def keep(account: Account, grant: Grant, *, by: str) -> None:
         "auth_failed_at": None,
         "paused_until": None,
         "pause_reason": "",
+        "wire_memory": {},  # it may be another account's
     }
     _insist(lambda: Account.objects.filter(pk=account.pk).update(**connected))
     outbox.wake(account.alias)

@@ -96,6 +96,8 @@ class BaseBackend(ABC):
         """Take ``OPTIONS`` of the account. Raise ``ConfigurationError`` where one is missing or unusable."""
         self.gate: Gate = gate or NoGate()
         self.tokens = tokens
+        #: What the wire has learned of the account and may use the next time, as JSON. The account's row keeps it.
+        self.memory: dict[str, Any] = {}
 
     # Contacts
 

@@ -79,7 +79,7 @@ class Source:
 
 
 def read_contact(
-    document: object, custom: Callable[[], CustomFields], answered: datetime | None = None
+    document: object, custom: Callable[..., CustomFields], answered: datetime | None = None
 ) -> RemoteContact | None:
     """Read a whole contact, asked for with ``INCLUDE``; None for one without an address (SMS only, §2.1).
 

@@ -37,6 +37,10 @@ class CustomFields:
         found = self._id(name.removeprefix(_CUSTOM))
         return found if found in self._writable else None
 
+    def has(self, one: str) -> bool:
+        """Say whether a field of that name (``custom:<name>``), or of that id, is known, whatever it takes."""
+        return one in self._ids.values() or self._id(one.removeprefix(_CUSTOM)) is not None
+
     def _id(self, name: str) -> str | None:
         old = self._ids.get(f"custom_field_{name}") if name.isdigit() else None
         return old or self._ids.get(name)
@@ -52,14 +56,18 @@ class CustomFields:
 # Reading
 
 
-def fields_of(contact: ContactPayload, custom: Callable[[], CustomFields]) -> Iterator[tuple[str, str]]:
-    """Yield the fields that have a value, by the package's names. ``custom`` is called where it matters only."""
+def fields_of(contact: ContactPayload, custom: Callable[..., CustomFields]) -> Iterator[tuple[str, str]]:
+    """Yield the fields that have a value, by the package's names.
+
+    ``custom`` is called where it matters only, with the ids that have a value.
+    """
     for name, value in (*_own_fields(contact), *_street_fields(many(contact.street_addresses))):
         if text := storable(text_of(value)).strip():
             yield name, text
     values = [one for one in many(contact.custom_fields) if isinstance(one.value, str) and one.value.strip()]
+    known = custom(*(one.custom_field_id for one in values)) if values else CustomFields()
     for one in values:
-        for name in custom().names(one.custom_field_id):
+        for name in known.names(one.custom_field_id):
             yield name, storable(one.value).strip()
 
 

@@ -1,11 +1,11 @@
 """The v3 wire: Constant Contact's JSON API, with OAuth 2 tokens.
 
 Read from top to bottom: the backend's verbs (which requests, in which order), requests, collections, settings.
-What a contact looks like is in ``json_contact`` and ``json_fields``, taking the last list off in
-``json_activity``. An update sends
-back the document that was just read, with nothing changed but what the permit says, because a PUT nulls what it
-leaves out (protocol/v3-json.md §2.5). It decides nothing: what a write may say is in the permit. One thing it
-refuses by itself, since v3's server may not: to put an opted-out contact on a list in the site's name.
+What a contact looks like is in ``json_contact`` and ``json_fields``, what an account calls its fields in
+``json_own_fields``, taking the last list off in ``json_activity``. An update sends back the document that was just
+read, with nothing changed but what the permit says, because a PUT nulls what it leaves out (v3 sheet §2.5). It
+decides nothing: what a write may say is in the permit. One thing it refuses by itself, since v3's server may not: to
+put an opted-out contact on a list in the site's name.
 
 ``POST /contacts/sign_up_form`` is not used at all: it makes an unsubscribed contact explicit again (§2.7).
 """
@@ -56,8 +56,9 @@ from .json_contact import (
     rows_of,
 )
 from .json_document import Breach, Unreadable, decode, shaped
-from .json_fields import FIELDS, CustomFields, custom_limit
-from .json_payload import UUID, ContactPage, ContactPayload, FieldPage, Identity, ListPage, ListPayload, References
+from .json_fields import FIELDS, custom_limit
+from .json_own_fields import OwnFields
+from .json_payload import UUID, ContactPage, ContactPayload, Identity, ListPage, ListPayload, References
 from .json_requests import Query, Requests, refused
 from .judging import judged
 
@@ -65,8 +66,8 @@ __all__ = ["JSONBackend"]
 
 logger = logging.getLogger(__name__)
 
-#: As many contacts or lists as a page may have (§2.2, §3), and as many custom fields (§5).
-_LIMIT, _FIELD_LIMIT = "500", "100"
+#: As many contacts or lists as a page may have (§2.2, §3).
+_LIMIT = "500"
 #: Whatever is asked for, deleted and unsubscribed ones too: what v3 does without is in doubt (§2.2).
 _ALL = ("status", "all")
 _WITH_LISTS = (_ALL, ("include", "list_memberships"), ("limit", _LIMIT))
@@ -111,9 +112,9 @@ class JSONBackend(BaseBackend):
         base_url = check_base_url(options.get("base_url", "https://api.cc.email"))
         if urlsplit(base_url).path:
             raise ConfigurationError("base_url must not have a path: v3's begins with /v3/.")
-        self._custom: CustomFields | None = None
         fixed = str(options.get("access_token") or "")
         self._wire = Requests(base_url, gate=self.gate, tokens=tokens, fixed=fixed)
+        self._own_fields = OwnFields(self._wire, self.memory)
         self._cursors = Cursors("v3", base_url, str(options.get("client_id") or ""))
 
     @classmethod
@@ -133,7 +134,7 @@ class JSONBackend(BaseBackend):
             if len(found) > 1:
                 raise Breach("duplicate", "two contacts have the same address")
             row = found.popitem()[1] if found else None
-            return None if row is None else read_contact(row, self._custom_fields, answer.date)
+            return None if row is None else read_contact(row, self._own_fields.knowing, answer.date)
 
     def get(self, remote_id: str) -> RemoteContact | None:
         return self._get(remote_id, _NOT_THERE)
@@ -147,7 +148,7 @@ class JSONBackend(BaseBackend):
         if answer.status in not_there:
             return None
         with judged(answer):
-            contact = read_contact(decode(answer.body), self._custom_fields, answer.date)
+            contact = read_contact(decode(answer.body), self._own_fields.knowing, answer.date)
             if contact is not None and contact.remote_id != remote_id:
                 raise Breach("other_contact", "the answer is about another contact")
         return contact
@@ -155,11 +156,15 @@ class JSONBackend(BaseBackend):
     def create(self, permit: Permit) -> RemoteContact:
         call = Call("POST", "/contacts")
         permit = self._sendable(call, permit, Verb.CREATE)
-        permit = self._placed(permit)
-        body = new_contact(permit, self._known_fields)
-        answer = self._wire.send(call, self._wire.url("contacts"), body=body, allow=frozenset({409}))
+        permit = self._own_fields.placed(permit)
+        body = new_contact(permit, self._own_fields.known)
+        answer = self._wire.send(call, self._wire.url("contacts"), body=body, allow=frozenset({400, 409}))
         if answer.status == 409:
             raise _taken(answer)
+        if answer.status == 400:
+            if self._own_fields.mistaken(permit):
+                return self.create(permit)
+            raise refused(answer)
         return self._created(answer, permit)
 
     def _created(self, answer: Answer, permit: Permit) -> RemoteContact:
@@ -183,11 +188,13 @@ class JSONBackend(BaseBackend):
             raise call.error(RequestRejected, "the contact has opted out", code="do_not_mail")
         if source.deleted and not permit.lists:
             return self._leave_deleted(call, permit)
-        permit = self._placed(permit)
-        body = edited_contact(source, permit, self._known_fields)
+        permit = self._own_fields.placed(permit)
+        body = edited_contact(source, permit, self._own_fields.known)
         answer = self._put(existing.remote_id, body, allow=frozenset({400, 404}))
         if answer.status != 400:
             return self._applied(answer, existing.remote_id)
+        if self._own_fields.mistaken(permit):
+            return self.update(existing, permit)
         if body.get("list_memberships") != []:
             raise refused(answer)
         return self._depart(call, source, existing, permit)
@@ -220,7 +227,7 @@ class JSONBackend(BaseBackend):
         changes = {name: value for name, value in permit.fields.items() if now and now.fields.get(name) != value}
         if now is None or not changes or now.status is not ContactStatus.REMOVED or _source_of(call, now).deleted:
             return
-        document = edited_contact(_source_of(call, now), replace(permit, fields=changes), self._known_fields)
+        document = edited_contact(_source_of(call, now), replace(permit, fields=changes), self._own_fields.known)
         self._applied(self._put(now.remote_id, document), now.remote_id)
 
     def opt_out(self, existing: RemoteContact, permit: Permit) -> None:
@@ -376,28 +383,6 @@ class JSONBackend(BaseBackend):
 
     def close(self) -> None:
         self._wire.close()
-
-    # Fields of the account's own
-
-    def _custom_fields(self) -> CustomFields:
-        """Read the account's custom fields, once in the life of this object and only when they matter."""
-        if self._custom is None:
-            call = Call("GET", "/contact_custom_fields")
-            pages = self._wire.pages(call, "contact_custom_fields", [("limit", _FIELD_LIMIT)], FieldPage)
-            self._custom = CustomFields(one for _, page in pages for one in page.custom_fields)
-        return self._custom
-
-    def _placed(self, permit: Permit) -> Permit:
-        """Leave out what has no place in this account: an id that v3 does not know is a 400 for the whole (§5)."""
-        asked = sorted(name for name in permit.fields if name.startswith("custom:"))
-        unknown = [name for name in asked if self._custom_fields().id_of(name) is None]
-        if unknown:
-            logger.warning("the account has no custom field that takes text for %s: not sent", ", ".join(unknown))
-        return replace(permit, fields={name: one for name, one in permit.fields.items() if name not in unknown})
-
-    @property
-    def _known_fields(self) -> CustomFields:
-        return self._custom or CustomFields()
 
     # Requests
 

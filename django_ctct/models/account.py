@@ -75,6 +75,8 @@ class Account(models.Model):
     walk_begun_at = models.DateTimeField(_("all contacts: begun"), null=True, editable=False)
     walk_ended_at = models.DateTimeField(_("all contacts last read"), null=True, editable=False)
     walk_seen = models.PositiveIntegerField(_("contacts seen"), default=0, editable=False)
+    # What the wire has learned of the account and may use the next time (v3: the ids of its custom fields).
+    wire_memory = models.JSONField(default=dict, editable=False, serialize=False)
     # Until a person has read the plan, nothing is sent but opt-outs.
     approved_at = models.DateTimeField(_("plan approved at"), null=True, editable=False)
     approved_by = models.CharField(_("plan approved by"), max_length=150, blank=True, editable=False)

@@ -26,7 +26,7 @@ CUSTOM = CustomFields([FieldPayload(TIER, "tier", "string")])
 
 
 def read(document: object) -> RemoteContact:
-    found = read_contact(document, lambda: CUSTOM)
+    found = read_contact(document, lambda *_: CUSTOM)
     assert found is not None
     return found
 
