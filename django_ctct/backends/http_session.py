@@ -144,7 +144,7 @@ def new_session(authorize: Authorize, exchange: Exchange) -> requests.Session:
     """Make a session that keeps no cookie, reads no environment and tries again only where nothing was sent."""
     _silence_libraries()
     session = _Session()
-    session.trust_env = False  # a .netrc would replace our Authorization, a proxy of the shell would see it
+    session.trust_env = False  # the shell's proxy would see our Authorization, its certificates would vouch for anybody
     session.auth = authorize
     session.verify = True
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,24 +16,27 @@ Play = Callable[[socket.socket, threading.Event], None]
 class Scripted:
     """Knows where the server listens and what requests it got."""
 
-    def __init__(self, listener: socket.socket) -> None:
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    def __init__(self, listener: socket.socket, scheme: str) -> None:
+        self.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
         self.requests: list[bytes] = []
         self.connections = 0
 
 
 @contextmanager
-def scripted(play: Play, *, at_once: bool = False) -> Iterator[Scripted]:
-    """Serve every request with ``play(connection, over)``, or every connection before it has asked anything."""
+def scripted(play: Play, *, at_once: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
+    """Serve every request with ``play(connection, over)``, or every connection before it has asked anything.
+
+    With ``tls`` it speaks https.
+    """
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.05)
-        server = Scripted(listener)
+        server = Scripted(listener, "https" if tls else "http")
         threads: list[threading.Thread] = []
 
-        def serve(connection: socket.socket) -> None:
-            with connection, contextlib.suppress(OSError):
-                connection.settimeout(5)
+        def serve(accepted: socket.socket) -> None:
+            accepted.settimeout(5)
+            with accepted, contextlib.suppress(OSError), _secured(accepted, tls) as connection:
                 if at_once:
                     play(connection, over)
                 while request := _request(connection):
@@ -55,6 +59,10 @@ def scripted(play: Play, *, at_once: bool = False) -> Iterator[Scripted]:
             over.set()
             for thread in (acceptor, *threads):
                 thread.join()
+
+
+def _secured(accepted: socket.socket, tls: ssl.SSLContext | None) -> socket.socket:
+    return tls.wrap_socket(accepted, server_side=True) if tls else accepted
 
 
 def _request(connection: socket.socket) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,18 +76,6 @@ class TestOptions:
     def test_the_base_has_no_path(self) -> None:
         with pytest.raises(ConfigurationError, match="path"):
             backend(base_url="https://proxy.example.com/v1")
-
-    def test_a_netrc_is_ignored(
-        self, wire: responses.RequestsMock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        netrc = tmp_path / ".netrc"
-        netrc.write_text("machine api.constantcontact.com login other password theirs\n")
-        netrc.chmod(0o600)
-        monkeypatch.setenv("NETRC", str(netrc))
-        monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
-        existing(wire)
-        sent = wire.calls[0].request
-        assert sent.headers["Authorization"].startswith("Basic ay0xJWFjbWU6")  # our k-1%acme:
 
 
 EVE = "<id>http://api.constantcontact.com/ws/customers/eve/"

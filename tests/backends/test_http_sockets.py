@@ -7,17 +7,23 @@ import io
 import logging
 import socket
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import requests
 
-from django_ctct.backends.base import NoGate
+from django_ctct.backends.atom_v1 import AtomBackend
+from django_ctct.backends.base import BaseBackend, NoGate
 from django_ctct.backends.http import Call, Transport
-from django_ctct.exceptions import AmbiguousWrite, MalformedResponse, RemoteError, RemoteUnavailable
+from django_ctct.backends.json_v3 import JSONBackend
+from django_ctct.exceptions import AmbiguousWrite, MalformedResponse, RemoteError, RemoteUnavailable, TransientError
 
+from .certificates import context_with, self_signed
 from .cost import MIB, cost_of
-from .scripted import Play, answer, drip, reset, scripted, silence
+from .scripted import Play, Scripted, answer, drip, reset, scripted, silence
 
 READ = Call("GET", "/things/{id}")
 WRITE = Call("PUT", "/things/{id}")
@@ -154,6 +160,58 @@ def test_no_secure_connection_sent_nothing(play: Play, code: str) -> None:
     assert (type(error), error.code) == (RemoteUnavailable, code)
 
 
+class TestACertificateThatNobodyVouchesFor:
+    """Whoever shows it may be anybody: nothing is said to him, and a write is certain not to have been applied."""
+
+    @pytest.fixture
+    def certificate(self, tmp_path: Path) -> Path:
+        return self_signed(tmp_path)
+
+    @pytest.fixture
+    def stranger(self, certificate: Path) -> Iterator[Scripted]:
+        with scripted(answer(body=b"ok"), tls=context_with(certificate)) as server:
+            yield server
+            assert server.connections > 0
+            assert server.requests == []
+
+    def test_the_server_is_one_that_who_trusts_it_can_talk_to(self, certificate: Path) -> None:
+        with scripted(answer(body=b"ok"), tls=context_with(certificate)) as server:
+            assert requests.get(server.url, verify=certificate, timeout=5).content == b"ok"
+        assert len(server.requests) == 1
+
+    @pytest.mark.parametrize("call", [READ, WRITE])
+    @pytest.mark.parametrize("name", ["", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+    def test_it_is_refused_whatever_the_environment_trusts(
+        self, stranger: Scripted, certificate: Path, call: Call, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for one in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(one, raising=False)
+        if name:
+            monkeypatch.setenv(name, str(certificate))
+        transport = Transport(stranger.url, authorize=lambda request: request, gate=NoGate())
+        error = failure(transport, call)
+        transport.close()
+        assert (type(error), error.code) == (RemoteUnavailable, "certificate")
+        assert isinstance(error, TransientError)
+        assert str(error) == f"{call.method} /things/{{id}}: the server's certificate is not valid"
+
+    @pytest.mark.parametrize("wire", ["v1", "v3"])
+    def test_neither_address_nor_token_is_told(
+        self, stranger: Scripted, wire: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        options = {"base_url": stranger.url, "access_token": "canary-token"}
+        backend: BaseBackend = JSONBackend(options) if wire == "v3" else AtomBackend({"username": "acme", **options})
+        with caplog.at_level(logging.DEBUG), pytest.raises(RemoteUnavailable) as caught:
+            backend.find("canary-kim@example.com")
+        backend.close()
+        error = caught.value
+        told = "".join(traceback.format_exception_only(error)) + repr(vars(error)) + caplog.text
+        assert error.code == "certificate"
+        assert error.__suppress_context__, "what the libraries say holds the address"
+        assert "canary" not in told
+        assert "127.0.0.1" not in told
+
+
 def test_an_answer_with_two_lengths_is_not_read() -> None:
     with talking_to(answer("Content-Length: 3", "Content-Length: 4", body=b"xxxx")) as transport:
         assert isinstance(failure(transport, WRITE), AmbiguousWrite)
@@ -208,8 +266,6 @@ def test_a_redirect_is_not_followed() -> None:
 def test_the_libraries_say_nothing_of_our_requests_and_all_of_other_peoples(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    import requests
-
     with caplog.at_level(logging.DEBUG), scripted(answer("broken header", body=b"ok")) as server:
         transport = Transport(server.url, authorize=lambda request: request, gate=NoGate())
         transport.send(READ, transport.url("kim@example.com"))
@@ -217,6 +273,28 @@ def test_the_libraries_say_nothing_of_our_requests_and_all_of_other_peoples(
         assert "kim" not in caplog.text
         requests.get(f"{server.url}/somebody-else", timeout=5)
         assert "somebody-else" in caplog.text
+
+
+def test_a_netrc_does_not_change_who_we_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """``requests`` looks there for a name and a password as soon as it is not told who signs in."""
+
+    def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = "Bearer ours"
+        return request
+
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login other password theirs\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with scripted(answer(body=b"ok")) as server:
+        assert requests.get(server.url, timeout=5).content == b"ok"
+        transport = Transport(server.url, authorize=sign, gate=NoGate())
+        transport.send(READ, transport.url("things", "1"))
+        transport.close()
+    theirs, ours = server.requests
+    assert b"Authorization: Basic " in theirs, "who reads the file sends what is in it"
+    assert b"Authorization: Bearer ours\r\n" in ours
+    assert b"Basic " not in ours
 
 
 def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
