@@ -22,6 +22,7 @@ from django_ctct.models import (
     WriteAttempt,
 )
 from django_ctct.types import ConsentKind, Outcome, Verb
+from tests.account import by_wire
 from tests.site.models import Member
 
 SCRIPT = "<script>document.title='gone'</script>"
@@ -30,6 +31,11 @@ LISTS = {"free": "Free members", "sustainers": "Sustainers", "newsletter": "News
 
 def ago(minutes: float) -> datetime:
     return timezone.now() - timedelta(minutes=minutes)
+
+
+def remote_id(number: int) -> str:
+    """Return an id as the wire under test has it: a number on v1, a UUID on v3."""
+    return by_wire(str(number), f"00000000-0000-4000-8000-{number:012}")
 
 
 def account() -> Account:
@@ -47,7 +53,9 @@ def lists(**names: str) -> dict[str, ContactList]:
 
 def _list(number: int, name: str, key: str | None) -> ContactList:
     row, _made = ContactList.objects.update_or_create(
-        account=account(), remote_id=str(number), defaults={"name": name, "key": key, "seen_at": ago(60), "members": 7}
+        account=account(),
+        remote_id=remote_id(number),
+        defaults={"name": name, "key": key, "seen_at": ago(60), "members": 7},
     )
     return row
 
@@ -63,7 +71,7 @@ def contact(email: str, wants: Iterable[str] = (), on: Iterable[str] = (), **val
         "claimed": True,
     }
     if "remote_id" not in values and values.get("status", "active"):
-        defaults["remote_id"] = str(1000 + Contact.objects.count())
+        defaults["remote_id"] = remote_id(1000 + Contact.objects.count())
     row = Contact.objects.create(account=account(), email=email, **{**defaults, **values})
     wished = [*wants]
     if wished:
@@ -79,7 +87,8 @@ def contact(email: str, wants: Iterable[str] = (), on: Iterable[str] = (), **val
     return row
 
 
-def write(of: Contact, before: list[str], after: list[str], minutes: float = 30, **values: Any) -> WriteAttempt:
+def write(of: Contact, before: list[int], after: list[int], minutes: float = 30, **values: Any) -> WriteAttempt:
+    """Make a row of the journal; lists go by their numbers (``lists``)."""
     known = {
         "verb": Verb.UPDATE.value,
         "outcome": Outcome.OK.value,
@@ -89,9 +98,8 @@ def write(of: Contact, before: list[str], after: list[str], minutes: float = 30,
         "adds": bool(set(after) - set(before)),
     }
     values = known | values
-    return WriteAttempt.objects.create(
-        id=uuid4(), contact=of, at=ago(minutes), lists_before=before, lists_after=after, **values
-    )
+    named = {"lists_before": [*map(remote_id, before)], "lists_after": [*map(remote_id, after)]}
+    return WriteAttempt.objects.create(id=uuid4(), contact=of, at=ago(minutes), **named, **values)
 
 
 def left(who: Contact, one: ContactList, source: str = "remote", minutes: float = 3000) -> ListOptOut:
@@ -115,8 +123,8 @@ def _well(made: dict[str, ContactList]) -> dict[str, Contact]:
         last_name="Lovelace",
         profile={"first_name": "Ada", "last_name": "Lovelace", "company_name": "Analytical Engines " * 5},
     )
-    write(ada, [], ["1"], 90_000, verb="create", fields=["first_name", "last_name"], observed_status="absent")
-    write(ada, ["1", "99"], ["2", "3", "99"], 30)
+    write(ada, [], [1], 90_000, verb="create", fields=["first_name", "last_name"], observed_status="absent")
+    write(ada, [1, 99], [2, 3, 99], 30)
     kept = contact("noor@example.com", [], ["newsletter"], first_name="Noor")
     RemoteMembership.objects.filter(contact=kept).update(foreign=True)
     return {
@@ -252,7 +260,7 @@ def _gone(made: dict[str, ContactList]) -> dict[str, Contact]:
         method="web form",
         wording="Send me news",
     )
-    write(gone, ["3"], [], 80_000, verb="opt_out", observed_status="do_not_mail")
+    write(gone, [3], [], 80_000, verb="opt_out", observed_status="do_not_mail")
     quitter = contact("leo@example.com", ["free", "newsletter"], ["free"], refusal="left_list", first_name="Leo")
     left(quitter, made["newsletter"])
     taken = contact("tess@example.com", ["free"], [], status="removed", refusal="left_list", first_name="Tess")

@@ -51,7 +51,7 @@ def test_the_outlook_of_many_is_the_forecast_of_each() -> None:
     Suppression.objects.create(
         account=erased.account, address_hash=vault.address_hash(erased.email), at=builders.ago(60), source="site"
     )
-    builders.write(people["grace@example.com"], ["1", "99"], ["2", "99"], 1, outcome="ambiguous")
+    builders.write(people["grace@example.com"], [1, 99], [2, 99], 1, outcome="ambiguous")
     FormerAddress.objects.create(contact=people["una@example.com"], email="una@example.org", at=builders.ago(5))
     acts.leave_list("script@example.com", "free")
     acts.resubscribe(people["dora@example.com"], ["newsletter"], method="web form")
@@ -75,7 +75,7 @@ def test_the_outlook_groups_and_counts() -> None:
     assert names[Group.NOTHING] == set()
     (gone,) = [one.why for one in found.people[Group.WAITS] if one.email == "mia@example.com"]
     assert gone == "a list is gone at Constant Contact: events"
-    free = found.lists["1"]
+    free = found.lists[builders.remote_id(1)]
     assert (free.joins, free.leaves, free.stays_off) == (2, 2, 1)
     assert found.changes == 7
 

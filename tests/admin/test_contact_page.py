@@ -146,7 +146,7 @@ def test_remote_and_site_text_is_escaped(chief: Client) -> None:
     contact = builders.scene()["script"]
     builders.lists(free=builders.SCRIPT)
     Contact.objects.filter(pk=contact.pk).update(hold="rejected", due_at=None, error_text=builders.SCRIPT)
-    builders.write(contact, [], ["1"], fields=[builders.SCRIPT])
+    builders.write(contact, [], [1], fields=[builders.SCRIPT])
     contact.memberships.create(key=builders.SCRIPT[:60], member_key=builders.SCRIPT)
     html = page(chief, contact)
     assert "<script>document" not in html
