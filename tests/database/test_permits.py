@@ -193,9 +193,9 @@ class TestWhatGetsNone:
 
     def test_what_is_just_young_enough_gets_one(self) -> None:
         claim, local = opened(make())
-        Contact.objects.update(seen_at=DatabaseNow() - timedelta(seconds=3))
+        Contact.objects.update(seen_at=DatabaseNow() - timedelta(seconds=2))
         seen = Contact.objects.get().seen_at
-        assert permits.permit(claim, replace(local, now=local.now - timedelta(seconds=28)), there(), ADD)
+        assert permits.permit(claim, replace(local, now=local.now - timedelta(seconds=25)), there(), ADD)
         assert Contact.objects.get().seen_at == seen, "the question is no reading"
 
     @pytest.mark.parametrize("plan", [ADD, REMOVE, OptOut()])
