@@ -59,7 +59,7 @@ class ContactWriter:
         )
 
     def _email(self, contact: Contact) -> dict[str, Any]:
-        gone = contact.opt_out
+        gone = contact.opt_out if self._account.switches.opt_out_shown else None
         out: dict[str, Any] = {}
         if gone is not None:
             out = {

@@ -39,7 +39,7 @@ class Switches:
         "400", "404", why="§3.2, v3 §2.2, no word on it: the answer to a token, a cursor that expired"
     )
     lone_name: str = _one_of("plain", "comma", why="§3.1: a feed's Name of a contact with one name only")
-    opt_out_shown: bool = _on_off(True, "§3.5: do OptOut… elements stand in the entry?")
+    opt_out_shown: bool = _on_off(True, "§3.5, v3 §2.1: do OptOut… elements, opt_out_… keys stand there?")
 
     # Writing contacts
     put_omitted: str = _one_of("clear", "keep", why="§3.7: detail fields that a PUT leaves out")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,9 +21,8 @@ from django.utils.translation import override
 
 from django_ctct import acts, pull, services
 from django_ctct.models import Consent, Contact, SyncState, WriteAttempt
-from django_ctct.types import ConsentKind, RemoteContact
+from django_ctct.types import ConsentKind
 from tests.account import Sandbox, by_wire, contact, make_due, run_due
-from tests.flow.eventful import Events
 from tests.site.models import Member
 
 pytestmark = pytest.mark.sandbox
@@ -288,15 +287,10 @@ def test_a_server_ahead_of_us_keeps_her_out_until_her_word_is_later_by_its_clock
 # No time given
 
 
-def _without_time(found: RemoteContact | None) -> RemoteContact | None:
-    return replace(found, opted_out_at=None) if found else None
-
-
 @pytest.fixture
-def timeless(ada: Sandbox, meanwhile: Events) -> Sandbox:
-    """A wire whose answers tell that she opted out, and not when; v3's sandbox has no such switch."""
+def timeless(ada: Sandbox) -> Sandbox:
+    """A wire whose answers tell that she opted out, and not when."""
     ada.switch(opt_out_shown=False)
-    meanwhile.told = _without_time
     return ada
 
 

@@ -318,6 +318,15 @@ def test_a_deleted_contact_can_come_back_opted_out_onto_a_list_wherever_the_swit
 
 
 @pytest.mark.parametrize("position", [True, False])
+def test_opt_out_shown(v3: V3, position: bool) -> None:
+    v3.switch(opt_out_shown=position)
+    made = v3.made(permission="unsubscribed")
+    found = v3.read(f"/contacts/{made}")["email_address"]
+    assert found["permission_to_send"] == "unsubscribed"
+    assert ("opt_out_date" in found, "opt_out_source" in found) == (position, position)
+
+
+@pytest.mark.parametrize("position", [True, False])
 def test_updated_bump_on_opt_out(v3: V3, position: bool) -> None:
     v3.switch(updated_bump_on_opt_out=position)
     by_footer, by_put = v3.made(), v3.made("bo@example.com")
