@@ -261,10 +261,10 @@ def test_each_plan_is_carried_out_by_its_own_verb(link: Link) -> None:
     found = told(link).find(contact.email)
     assert found is not None
     assert found.status is ContactStatus.DO_NOT_MAIL
-    assert list(WriteAttempt.objects.order_by("at").values_list("verb", "outcome")) == [
-        ("create", "ok"),
-        ("update", "ok"),
-        ("opt_out", "ok"),
+    assert list(WriteAttempt.objects.order_by("at").values_list("verb", "outcome", "lists_before", "lists_after")) == [
+        ("create", "ok", [], ["1"]),
+        ("update", "ok", ["1"], ["1", "2"]),
+        ("opt_out", "ok", ["1", "2"], []),
     ]
 
 
