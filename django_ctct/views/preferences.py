@@ -21,7 +21,7 @@ from ..models import Contact
 from . import letters
 from .discreet import discreet, see_other
 from .leaving import leave
-from .standing import Choice, Standing, find, stand
+from .standing import Choice, Standing, hold, stand
 
 __all__ = ["preferences"]
 
@@ -39,7 +39,7 @@ def preferences(request: HttpRequest, token: str) -> HttpResponse:
     if "fresh" in request.POST:
         return letters.send_to_owner(request, link)
     with transaction.atomic():
-        find(link, hold=True)  # what is learned of her from here on is later than her word
+        hold(link)
         standing = stand(link)
         if "everything" in request.POST:
             changed = leave(link, EVERYTHING)

@@ -19,7 +19,7 @@ from ..planning import Create, OptOut, OptOuts, Update
 from ..services import Preview
 from ..types import ContactStatus, OptOutSource
 
-__all__ = ["Choice", "Standing", "find", "is_suppressed", "label", "stand"]
+__all__ = ["Choice", "Standing", "find", "hold", "is_suppressed", "label", "stand"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,16 @@ def _unknown(link: SignedLink, here: Local) -> frozenset[str]:
     return frozenset(unknown)
 
 
-def find(link: SignedLink, *, hold: bool = False) -> Contact | None:
-    """Return the contact that a link is about, if the site knows the address. ``hold``: lock her row."""
+def find(link: SignedLink) -> Contact | None:
+    """Return the contact that a link is about, if the site knows the address."""
     rows = Contact.objects.filter(account__alias=link.account, email=link.address)
-    rows = rows.select_for_update(of=("self",)) if hold else rows
     return next((one for one in rows if one.email == link.address), None)
+
+
+def hold(link: SignedLink) -> None:
+    """Lock her row, in a transaction: what is learned of her from here on is later than what she presses."""
+    contact = find(link)
+    Contact.objects.select_for_update().filter(pk=contact.pk if contact else None).first()
 
 
 def is_suppressed(link: SignedLink) -> bool:
