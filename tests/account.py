@@ -55,6 +55,10 @@ class Sandbox:
     def fault(self, match: str, kind: str, **more: Any) -> None:
         self.control("faults", {"match": match, "kind": kind, **more})
 
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the faults that are still to happen."""
+        return [one for one in self.control("faults", method="GET")["faults"] if one["left"] != 0]
+
     def switch(self, **switches: Any) -> None:
         self.control("switches", switches)
 
