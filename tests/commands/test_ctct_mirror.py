@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import re
+import subprocess
 from typing import Any, ClassVar
 
 import pytest
@@ -9,7 +13,7 @@ import pytest
 from django_ctct.management.commands.ctct_mirror import Command
 from django_ctct.models import Membership
 from tests.account import contact
-from tests.commands.run import CANARY, hints, run
+from tests.commands.run import CANARY, ROOT, environment, hints, manage, run
 from tests.site.models import Member
 
 
@@ -64,6 +68,44 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(five: list[Member]) 
     lines = run(Talkative()).out.splitlines()
     assert lines[:5] == [f"site.Member mirrored: {n} of 5" for n in range(1, 6)]
     assert "\x1b" not in "".join(lines)
+
+
+def on_a_terminal(*words: str) -> tuple[str, str]:
+    """Run a command in a process whose errors go to a terminal. Return what it printed, and what stood there."""
+    terminal, end = pty.openpty()
+    shown = b""
+    with subprocess.Popen(
+        words, env=environment(TERM="xterm"), cwd=ROOT, stdout=subprocess.PIPE, stderr=end
+    ) as process:
+        os.close(end)
+        while piece := _read(terminal):
+            shown += piece
+        assert process.stdout is not None
+        printed = process.stdout.read().decode()
+    os.close(terminal)
+    assert process.returncode == 0, shown
+    return printed, shown.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # nobody writes there any more
+        return b""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_progress_is_a_bar_on_a_terminal() -> None:
+    Member.objects.bulk_create(Member(email=f"member{n}@example.com") for n in range(5))
+    printed, shown = on_a_terminal(*manage("ctct_mirror"))
+    assert printed == "site.Member in default: 5 members, 5 changed.\n"
+    assert re.search("site.Member mirrored.*100%", shown)
+    assert "example.com" not in shown
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_bar_is_drawn_where_nothing_is_to_be_said() -> None:
+    assert on_a_terminal(*manage("ctct_mirror", "--verbosity=0")) == ("", "")
 
 
 def test_verbosity_0_says_nothing(five: list[Member]) -> None:
