@@ -204,6 +204,12 @@ class Contact(models.Model):
         # Reprs end up in logs and error mails: no address.
         return f"<Contact {self.pk}>"
 
+    @property
+    def heard_of_opt_out_at(self) -> datetime | None:
+        """Return when the site learned of her opt-out, where that was after she made it."""
+        at, seen_at = self.opted_out_at, self.opted_out_seen_at
+        return seen_at if at is not None and seen_at is not None and seen_at > at else None
+
 
 class FormerAddress(models.Model):
     """An address that a contact had before this one. It is forgotten once Constant Contact has the new one.

@@ -102,7 +102,7 @@ def find(link: SignedLink) -> Contact | None:
 def hold(link: SignedLink) -> None:
     """Lock her row, in a transaction: what is learned of her from here on is later than what she presses."""
     contact = find(link)
-    Contact.objects.select_for_update().filter(pk=contact.pk if contact else None).first()
+    Contact.objects.select_for_update().filter(pk__in=[contact.pk] if contact else []).first()
 
 
 def is_suppressed(link: SignedLink) -> bool:

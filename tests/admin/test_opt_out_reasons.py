@@ -73,6 +73,16 @@ def test_staff_see_them_on_the_contacts_page_and_by_the_command(ada: Contact, ch
     assert "recorded by sam: She rang <b>" in run("ctct_explain", ADA).out
 
 
+def test_staff_see_since_when_an_opt_out_over_there_is_known_here(ada: Contact, chief: Client) -> None:
+    """A consent of between the two does not count, and here they see why."""
+    acts.opt_out(ada)
+    assert "Known here since" not in chief.get(url("contact_change", ada.pk)).content.decode()
+    assert "known here since" not in run("ctct_explain", ADA).out
+    Contact.objects.update(opted_out_at=builders.ago(60), opted_out_seen_at=builders.ago(55), opted_out_source="remote")
+    assert "Known here since" in chief.get(url("contact_change", ada.pk)).content.decode()
+    assert "what she asked for before lifts nothing" in run("ctct_explain", ADA).out
+
+
 def test_an_export_tells_of_them(ada: Contact) -> None:
     acts.opt_out(ada, reason="By letter", actor="sam")
     (told,) = privacy.export(ada.account, ADA)["opt_outs"]
