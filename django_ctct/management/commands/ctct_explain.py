@@ -144,7 +144,8 @@ def _her_word(account: Account, contact: Contact | None, email: str) -> Iterator
         who = contact.get_opted_out_source_display() or "unknown"
         yield f"opted out of everything: {in_local_time(contact.opted_out_at)}, by: {who}"
         if contact.heard_of_opt_out_at is not None:
-            yield f"  known here since {in_local_time(contact.heard_of_opt_out_at)}: what she asked for before lifts nothing"
+            heard = in_local_time(contact.heard_of_opt_out_at)
+            yield f"  known here since {heard}: what she asked for before lifts nothing"
     for said in contact.opt_outs.order_by("-at") if contact is not None else ():
         yield _said(said)
     for gone in Suppression.objects.filter(account=account, address_hash__in=names):
