@@ -81,6 +81,11 @@ def scene() -> dict[str, str]:
     fresh = builders.contact(
         "ida@example.com", ["free", "newsletter"], opted_out_at=builders.ago(9), status="do_not_mail"
     )
+    early = builders.contact(
+        "jo@example.com", ["free", "newsletter"], opted_out_at=builders.ago(9), status="do_not_mail"
+    )
+    acts.resubscribe(early, ["newsletter"], method="preference page")
+    Contact.objects.filter(pk=early.pk).update(opted_out_seen_at=builders.ago(-1), opted_out_source="remote")
     return {
         "unsubscribe": unsubscribe_url(ADA, "newsletter"),
         "unsubscribe-long": unsubscribe_url("x" * 60 + "@" + "long-domain." * 8 + "example.com", "free"),
@@ -90,6 +95,7 @@ def scene() -> dict[str, str]:
         "preferences-stale": stale,
         "preferences-out": preferences_url(fresh.email),
         "preferences-out-stale": gone,
+        "preferences-asked-too-early": preferences_url(early.email),
         "preferences-unknown": preferences_url("nobody@example.com"),
         "link": "/ctct/link/",
         "link-sent": "/ctct/link/sent/",

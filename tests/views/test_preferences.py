@@ -494,7 +494,7 @@ def test_a_tick_before_the_site_has_heard_of_her_opt_out_over_there_does_not_lif
     for _ in range(2):
         hear()
         assert (unheard.status_of(ADA), unheard.lists_of(ADA)) == ("Do Not Mail", set())
-    told = "You asked for letters before we had heard that you unsubscribed"
+    told = "You asked for these emails before we had heard that you unsubscribed"
     url = preferences_url(ADA)
     page = Browser().page(url)
     assert told in page
