@@ -177,10 +177,13 @@ def test_after_the_days_last_call_the_row_waits_for_the_next_day(link: Link) -> 
     assert (row.attempts, row.error_code, row.error_text, row.hold) == (0, "quota", "r", "")
 
 
-def test_a_write_that_is_refused_twice_is_held(link: Link) -> None:
+@pytest.mark.parametrize(("code", "then"), [("http_400", Hold.REJECTED), ("do_not_mail", Hold.NONE)])
+def test_a_write_that_is_refused_twice_is_held_unless_the_next_read_explains_it(
+    link: Link, code: str, then: Hold
+) -> None:
     contact = known(link)
-    told(link).fails["update"] = failing(RequestRejected("r", code="http_400", status=400))
-    for hold in (Hold.NONE, Hold.REJECTED):
+    told(link).fails["update"] = failing(RequestRejected("r", code=code, status=400))
+    for hold in (Hold.NONE, then):
         Contact.objects.update(due_at=DatabaseNow())
         services.reconcile(link, contact.pk)
         assert row_of(contact).hold == hold

@@ -402,6 +402,7 @@ def test_a_return_says_all_that_it_changes() -> None:
 def test_an_opt_out_of_someone_unknown_on_no_list_is_nothing_to_do() -> None:
     assert decide(set(), None, opt_out=True) == Nothing()
     assert decide({"1"}, None, opt_out=True) == Refuse(Reason.OPTED_OUT, frozenset({"1"}))
+    assert decide({"1"}, remote("1", "4"), opt_out=True) == OptOut(withheld=frozenset({"1"}))
 
 
 def test_a_list_joined_in_the_very_moment_of_leaving_counts_as_left() -> None:
