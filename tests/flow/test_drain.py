@@ -441,7 +441,7 @@ def test_a_preview_knows_of_an_opt_out_that_nobody_has_read_yet(connected: Sandb
         shown = services.preview(link, contact(ADA).pk).plan
         done = services.reconcile(link, contact(ADA).pk).plan
     assert shown == done
-    assert isinstance(shown, Update)
+    assert isinstance(shown, Refuse), "a word of before anybody knew of the opt-out lifts nothing"
 
 
 def test_an_older_consent_does_not_call_off_an_opt_out(connected: Sandbox) -> None:
@@ -518,6 +518,8 @@ def test_a_return_whose_write_was_unclear_is_tried_again_after_its_quarantine(co
     Member.objects.create(email=ADA)
     run_due()
     connected.act(ADA, "unsubscribe")
+    acts.sync_now([contact(ADA)])
+    run_due()
     acts.resubscribe(contact(ADA), ["free"], method="preference page")
     connected.fault("PUT */contacts/*", "status", status=500, body="Error 500: sorry")
     run_due()
