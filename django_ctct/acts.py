@@ -174,7 +174,8 @@ def resubscribe(
 ) -> list[Consent]:
     """Record that the person herself asked to be on these lists again: what the site wants of them counts again.
 
-    It covers the lists she named and no others, and only opt-outs before it. ``at`` (aware) is when she acted;
+    It covers the lists she named and no others, and only opt-outs before it that the site knew of by then: one that it
+    hears of later, the page where she acted cannot have shown her. ``at`` (aware) is when she acted;
     now, when not given, and never later than now. Call it for her own act only: never for a rule, an import or a
     colleague. ``wording`` is what she was shown, in ``language`` (the active one, when not given).
 
