@@ -17,10 +17,10 @@ from unittest import mock
 from django.db.models import F
 
 from django_ctct import addresses, drain, ledger, outbox, permits, planning, pull, services
-from django_ctct.exceptions import AmbiguousWrite, RateLimited
-from django_ctct.models import Contact, DatabaseNow, Hold, ListOptOut
+from django_ctct.exceptions import AmbiguousWrite, MalformedResponse, RateLimited
+from django_ctct.models import Contact, DatabaseNow, Hold, ListOptOut, WriteAttempt
 from django_ctct.outbox import Failure
-from django_ctct.types import ContactStatus, OptInSource
+from django_ctct.types import ContactStatus, OptInSource, Outcome
 
 __all__ = ["MUTANTS"]
 
@@ -63,10 +63,29 @@ def dirty_boolean() -> Any:
     right = outbox.done
 
     def done(claim: Any, *, refusal: str = "") -> bool:
-        latest = Contact.objects.filter(pk=claim.contact_id).values_list("desired_gen", flat=True).first()
-        return right(replace(claim, gen=latest or claim.gen), refusal=refusal)
+        return right(replace(claim, gen=_latest(claim)), refusal=refusal)
 
     return planted((outbox, "done", done))
+
+
+def no_wish_numbers() -> Any:
+    """A row is dirty or clean, and no more: no permit asks whether a newer wish has come, and done means clean."""
+    refuse = permits._refuse_stale
+
+    def refuse_stale(claim: Any, local: Any) -> None:
+        refuse(replace(claim, gen=_latest(claim)), local)
+
+    right = outbox.done
+
+    def done(claim: Any, *, refusal: str = "") -> bool:
+        return right(replace(claim, gen=_latest(claim)), refusal=refusal)
+
+    return planted((permits, "_refuse_stale", refuse_stale), (outbox, "done", done))
+
+
+def _latest(claim: Any) -> int:
+    latest = Contact.objects.filter(pk=claim.contact_id).values_list("desired_gen", flat=True).first()
+    return latest or claim.gen
 
 
 def no_sweep() -> Any:
@@ -89,6 +108,19 @@ def timeout_is_success() -> Any:
         try:
             return right(backend, permit, existing, plan)
         except AmbiguousWrite:
+            return None
+
+    return planted((services, "_send", send))
+
+
+def redirect_is_success() -> Any:
+    """A write that was answered by a redirect counts as done: the request that followed it wrote nothing."""
+    right = services._send
+
+    def send(backend: Any, permit: Any, existing: Any, plan: Any) -> Any:
+        try:
+            return right(backend, permit, existing, plan)
+        except MalformedResponse:
             return None
 
     return planted((services, "_send", send))
@@ -175,6 +207,23 @@ def no_merge() -> Any:
 def no_journal() -> Any:
     """What a write of unknown outcome may have done is not remembered."""
     return planted((ledger, "_unclear", lambda *_: ()))
+
+
+def no_quarantine() -> Any:
+    """A consent that a write of unknown outcome rests on is used again at once."""
+    return planted((ledger, "resting", lambda *_: WriteAttempt.objects.none()))
+
+
+def journal_ends_with_do_not_mail() -> Any:
+    """Once she is on Do Not Mail, nobody expects a write of ours any more that is still on its way."""
+    right = ledger._opt_out_seen
+
+    def seen(claim: Any, local: Any, existing: Any) -> Any:
+        unclear = WriteAttempt.objects.filter(contact=local.contact, outcome__in=ledger.UNKNOWN)
+        unclear.update(outcome=Outcome.VERIFIED.value)
+        return right(claim, local, existing)
+
+    return planted((ledger, "_opt_out_seen", seen))
 
 
 def leaving_is_forgotten() -> Any:
@@ -328,9 +377,11 @@ MUTANTS: dict[str, Callable[[], Any]] = {
     for one in (
         clear_before_work,
         dirty_boolean,
+        no_wish_numbers,
         no_sweep,
         no_verify,
         timeout_is_success,
+        redirect_is_success,
         too_many_is_final,
         unmanaged_wiped,
         no_guard,
@@ -340,6 +391,8 @@ MUTANTS: dict[str, Callable[[], Any]] = {
         always_her_own_act,
         no_merge,
         no_journal,
+        no_quarantine,
+        journal_ends_with_do_not_mail,
         leaving_is_forgotten,
         no_lease_and_no_verify,
         lease_without_end,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Weather"]
 
 READS = ("refused", "unavailable", "truncated", "too_many", "redirect")
-WRITES = ("refused", "reset_before", "reset_after", "late", "late", "late", "unavailable", "too_many", "redirect")
+WRITES = ("refused", "unavailable", "too_many", "redirect", "reset_before", *["reset_after"] * 2, *["late"] * 3)
 
 
 class Weather(BaseBackend):
@@ -71,7 +71,7 @@ class Weather(BaseBackend):
         pages = iter(feed)
         while True:
             self.world.scheduler.step("before a page")
-            self._fail_read()
+            self._fail_read(self.world.scheduler.rates.feed_fault)
             self.world.count("pages")
             page = next(pages, None)
             if page is None:
@@ -84,15 +84,15 @@ class Weather(BaseBackend):
     def _ask(self, email: str, read: Callable[[], RemoteContact | None]) -> RemoteContact | None:
         world = self.world
         world.scheduler.step("before a read")
-        self._fail_read()
+        self._fail_read(world.scheduler.rates.fault)
         world.count("reads")
         found = read()
         world.saw(found.email if found else email, found)
         world.scheduler.step("after a read")
         return found
 
-    def _fail_read(self) -> None:
-        fate = self._fate(READS)
+    def _fail_read(self, rate: float) -> None:
+        fate = self._fate(READS, rate)
         if fate in ("refused", "unavailable", "truncated"):
             raise RemoteUnavailable("not now", code=fate)
         self._fail(fate)
@@ -102,20 +102,21 @@ class Weather(BaseBackend):
         world.scheduler.step("before a write")
         if world.is_late(permit):  # as the gate sees it, just before the request
             raise RemoteConflict("the process slept", code="stale")
-        fate = self._fate(WRITES)
+        fate = self._fate(WRITES, world.scheduler.rates.fault)
         if fate == "refused":
             raise RemoteUnavailable("not reached", code=fate)
         world.check_write(existing, permit)
+        letter = world.letter(existing, permit)
         self._fail(fate)
         if fate in ("reset_before", "unavailable"):
             raise AmbiguousWrite("no answer", code=fate)
         if fate == "late":
-            world.send_late(permit, write)
+            world.send_late(letter, write)
             raise AmbiguousWrite("no answer", code=fate)
-        answer = world.apply(permit, write)
+        answer = world.apply(letter, write)
         world.scheduler.step("after a write")
         if fate == "reset_after":
-            world.unanswered.add(permit.email)
+            world.gets_no_answer(permit)
             raise AmbiguousWrite("no answer", code=fate)
         return answer
 
@@ -125,12 +126,13 @@ class Weather(BaseBackend):
         if fate == "redirect":
             raise MalformedResponse("a redirect", code=fate)
 
-    def _fate(self, fates: tuple[str, ...]) -> str:
+    def _fate(self, fates: tuple[str, ...], rate: float) -> str:
         scheduler = self.world.scheduler
         scheduler.seconds += 0.02 + scheduler.random.random() * 0.2
-        if scheduler.calm or scheduler.random.random() >= scheduler.rates.fault:
+        possible = [one for one in fates if one in scheduler.rates.fates]
+        if scheduler.calm or not possible or scheduler.random.random() >= rate:
             return ""
-        fate = scheduler.random.choice(fates)
+        fate = scheduler.random.choice(possible)
         scheduler.log(f"fate {fate}")
         self.world.count(f"fate {fate}")
         return fate

@@ -1,4 +1,4 @@
-"""One run from one seed: a few people, two or three workers, ten rough minutes, and then calm ones.
+"""One run from one seed: a few people, two or three workers, some rough minutes, and then calm ones.
 
 The processes of the site are here; who acts on them is ``people``, and what a backup undoes is ``backup``.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -16,18 +17,18 @@ from django.test import override_settings
 from greenlet import getcurrent
 
 from django_ctct import catalogue, drain, pull, services
-from django_ctct.models import Account
+from django_ctct.models import Account, Contact
 
 from .backup import Backups, clear
+from .mix import Mix
 from .network import Weather
-from .people import PEOPLE, People
+from .people import People
 from .scheduler import Crash, Rates, Run, Scheduler
 from .wires import WIRES
 from .world import KEYS, UNMANAGED, Violation, World
 
 __all__ = ["Run", "simulate"]
 
-ROUGH = 600.0
 CALM = 900.0
 
 
@@ -59,12 +60,15 @@ class _Site:
     def __init__(self, seed: int, rates: Rates, wire: str) -> None:
         self.random = Random(seed)
         random.seed(seed)  # the backoff's jitter
-        self.scheduler = Scheduler(self.random, rates)
+        self.mix = Mix.drawn(seed, self.random, rates)
+        self.scheduler = Scheduler(self.random, self.mix.rates)
+        self.scheduler.log(str(self.mix))
         self.world = World(self.scheduler, wire)
         self.sleeping: list[Any] = []
         self.living: list[Any] = []
-        self.people = People(self.random, self.scheduler, self.world, self._kick)
+        self.people = People(self.scheduler, self.world, self.mix, self._kick)
         self.backups = Backups(self.scheduler, self.world, self.stop)
+        self.scheduler.stir = self.people.react
         Weather.world = self.world
 
     def stop(self) -> None:
@@ -100,21 +104,28 @@ class _Site:
 
     def play(self) -> None:
         self._bind()
-        for _ in range(self.random.randint(2, 3)):
+        if self.mix.settled:
+            self._settle()
+        rough = self.mix.rough
+        for _ in range(self.mix.workers):
             self._start(self._worker)
         self._start(self._puller, self.random.random() * 120)
-        if self.random.random() < 0.3:
-            self.scheduler.after(self.random.random() * ROUGH, self._back_up)
+        if self.mix.backup:
+            self.scheduler.after(self.random.random() * rough, self._back_up)
         self.scheduler.after(60, self._sweep)
-        self.scheduler.after(self.random.random() * ROUGH, self.people.read_plan)
-        for _ in range(self.random.randint(10, 30)):
-            self.scheduler.after(self.random.random() * ROUGH, self.people.something)
-        self.scheduler.run(ROUGH)
+        self.scheduler.after(self.random.random() * self.mix.read_plan, self.people.read_plan)
+        for email in self.mix.people:
+            if self.random.random() < self.mix.members:
+                self.scheduler.after(self.random.random() * 10, partial(self.people.save, email))
+        for moment in self.mix.moments:
+            self.scheduler.after(moment, self.people.something)
+        self.scheduler.run(rough)
         self.scheduler.calm = True
         self.scheduler.log("calm")
+        self.scheduler.after(CALM / 3 - 60, lambda: self._start(self._pull))
         self.scheduler.after(CALM / 3 - 30, self.people.somebody_leaves_unseen)
         self.scheduler.after(CALM / 3, self._walk_all)
-        self.scheduler.run(ROUGH + CALM)
+        self.scheduler.run(rough + CALM)
         self.world.check_end()
 
     def _walk_all(self) -> None:
@@ -129,14 +140,21 @@ class _Site:
         Account.objects.update(approved_at=None, pulled_at=None)
         for key in KEYS:
             catalogue.bind_list(account, key, self.world.ids[key])
-        for email in PEOPLE:
-            if self.random.random() < 0.4:
+        for email in self.mix.people:
+            if self.random.random() < self.mix.known:
                 names = self.random.sample((*KEYS, *UNMANAGED), self.random.randint(1, 2))
                 self.world.existing(email, frozenset(self.world.numbers[name] for name in names))
 
+    def _settle(self) -> None:
+        """Read the account for the first time, and approve the plan, before anything happens."""
+        self.scheduler.calm = True
+        self._pull()
+        self.people.approve()
+        self.scheduler.calm = False
+
     def _back_up(self) -> None:
         """Keep a copy of the database, and put it back some time later."""
-        later = self.random.random() * (ROUGH - self.scheduler.seconds)
+        later = self.random.random() * (self.mix.rough - self.scheduler.seconds)
         copy = self.backups.take()
         self.scheduler.after(later, lambda: self.backups.put_back(copy, self.people))
 
@@ -166,9 +184,9 @@ class _Site:
             self.scheduler._main.switch()
 
     def _puller(self) -> None:
-        while True:
+        while not self.scheduler.calm:  # then a full pull comes, and asks for all
             self._pull()
-            self.scheduler.sleep(300 + self.random.random() * 300)
+            self.scheduler.sleep(self.mix.pull_every * (1 + self.random.random()))
 
     def _pull_on(self) -> None:
         """Pull as beat does in a quarter of an hour: a walk, lists and changes each have their turn."""
@@ -189,8 +207,10 @@ class _Site:
             self.sleeping.pop(self.random.randrange(len(self.sleeping))).switch()
 
     def _sweep(self) -> None:
-        self.scheduler.after(60, self._sweep)
-        self._hint()
+        """Look for work every so often, as beat does once a minute and a drain in a loop all the time."""
+        self.scheduler.after(60 if self.scheduler.calm else self.mix.sweep_every, self._sweep)
+        if Contact.objects.filter(due_at__lte=self.scheduler.now()).exists() or self.random.random() < 0.1:
+            self._hint()
 
     def _kick(self) -> None:
         """Hint at a change that was committed, if the hint is not lost."""

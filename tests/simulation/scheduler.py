@@ -11,7 +11,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -29,16 +29,19 @@ class Crash(BaseException):
 
 @dataclass(frozen=True)
 class Rates:
-    """How rough the weather is, as probabilities per step or per call."""
+    """How rough the weather is, as probabilities per step or per call; ``fates`` are what may become of a call."""
 
     crash: float = 0.006
     pause: float = 0.01
     fault: float = 0.25
+    feed_fault: float = 0.25
     lost_hint: float = 0.3
+    fates: tuple[str, ...] = ()
 
     def scaled(self, factor: float) -> Rates:
         """Return the same weather, as many times rougher."""
-        return Rates(self.crash * factor, self.pause * factor, self.fault * factor, self.lost_hint * factor)
+        scaled = {name: getattr(self, name) * factor for name in ("crash", "pause", "fault", "feed_fault", "lost_hint")}
+        return replace(self, **scaled)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,10 @@ class Scheduler:
     crashes: int = 0
     pauses: int = 0
     trace: list[str] = field(default_factory=list)
+    #: Called at each step, and after each act: whoever watches over the account looks then.
+    look: Callable[[], None] = lambda: None
+    #: Called when a process is killed or pauses, and when it has written: people may act in just that moment.
+    stir: Callable[[], None] = lambda: None
     _queue: list[tuple[float, int, Callable[[], Any]]] = field(default_factory=list)
     _numbers: Any = field(default_factory=itertools.count)
     _main: Any = None
@@ -108,6 +115,7 @@ class Scheduler:
         """Let the current worker take a step: mostly it goes on, sometimes it is paused, or killed."""
         if self.watched:
             return
+        self.look()
         self.seconds += 0.002
         if self.calm or getcurrent() is self._main:
             return
@@ -115,11 +123,13 @@ class Scheduler:
         if fate < self.rates.crash:
             self.crashes += 1
             self.log(f"crash {where}")
+            self.stir()
             raise Crash
         if fate < self.rates.crash + self.rates.pause:
             self.pauses += 1
             delay = self.random.choice((0.5, 5, 60, 130, 200)) * self.random.random()
             self.log(f"pause {delay:.1f} {where}")
+            self.stir()
             self.sleep(delay)
         elif fate < 0.1:
             self.sleep(self.random.random() * 0.05)
@@ -131,4 +141,5 @@ class Scheduler:
             moment, _number, act = heapq.heappop(self._queue)
             self.seconds = max(self.seconds, moment)
             act()
+            self.look()
         self.seconds = max(self.seconds, until)

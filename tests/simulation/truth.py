@@ -18,9 +18,10 @@ from django_ctct.sandbox.values import Draft, ListDraft, Source
 from django_ctct.types import RemoteContact
 
 from .scheduler import Scheduler
+from .watch import Watch
 from .wires import list_id
 
-__all__ = ["IN_FLIGHT", "KEYS", "NAMES", "PEOPLE", "UNMANAGED", "Truth", "Violation", "addresses"]
+__all__ = ["IN_FLIGHT", "KEYS", "NAMES", "PEOPLE", "UNMANAGED", "Truth", "addresses"]
 
 KEYS = ("free", "sustainers", "newsletter")
 UNMANAGED = ("board", "press")
@@ -36,10 +37,6 @@ IN_FLIGHT = timedelta(seconds=150)
 def addresses(email: str) -> tuple[str, ...]:
     """Return all addresses of the person who has this one."""
     return PEOPLE[NAMES[email]]
-
-
-class Violation(BaseException):
-    """An invariant does not hold. Nothing in the package may catch it."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +70,14 @@ class Truth:
     scheduler: Scheduler
     wire: str = "memory"
     account: Account = field(init=False)
+    watch: Watch = field(init=False)
     ids: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     opted_out: dict[str, datetime] = field(default_factory=dict)
     site_opt_out: dict[str, datetime] = field(default_factory=dict)
+    #: At which of her addresses she opted out on the site: at another one, not being on any of our lists is enough.
+    opted_out_as: dict[str, str] = field(default_factory=dict)
     returned: dict[str, datetime] = field(default_factory=dict)
     left: dict[tuple[str, str], Left] = field(default_factory=dict)
     left_here: dict[tuple[str, str], datetime] = field(default_factory=dict)
@@ -106,6 +106,9 @@ class Truth:
         for name in (*KEYS, *UNMANAGED):
             made = self.account.create_list(ListDraft(name))
             self.ids[name], self.numbers[name] = list_id(self.wire, made), made.id
+        self.watch = Watch(self.account)
+        self.watch.unmanaged = frozenset(self.numbers[name] for name in UNMANAGED)
+        self.scheduler.look = self.watch.look
 
     @property
     def managed(self) -> frozenset[str]:
@@ -119,6 +122,7 @@ class Truth:
     def existing(self, email: str, lists: frozenset[int]) -> None:
         """Let somebody be there before the site comes to this account."""
         self.account.create(Draft(email, {}, lists, Source.CUSTOMER))
+        self.watch.note()
         self.was_empty = False
 
     def approve(self) -> None:
@@ -140,9 +144,17 @@ class Truth:
             self._walk_begun = self.scheduler.now()
         return self.hears(self._walk_begun) if self._walk_begun else lambda: None
 
+    def opts_out_here(self, email: str) -> None:
+        self.site_opt_out[NAMES[email]] = self.scheduler.now()
+        self.opted_out_as[NAMES[email]] = email
+
     def is_on(self, email: str, name: str) -> bool:
         contact = self.account.find(email)
         return contact is not None and self.numbers[name] in contact.memberships
+
+    def is_out(self, email: str) -> bool:
+        contact = self.account.find(email)
+        return contact is not None and contact.opt_out is not None
 
     def moves(self, old: str, new: str) -> None:
         """She has another address. What she opted out of by then, and the site knows of, counts there too.
@@ -172,6 +184,7 @@ class Truth:
         contact = self.account.find(email)
         if contact is not None:
             self.account.opt_out(contact.id, Source.CONTACT)
+            self.watch.note()
             self.opted_out[NAMES[email]] = self.scheduler.now()
             self.touched[NAMES[email]] = self.scheduler.now()
         self.scheduler.log(f"{email} unsubscribes")
@@ -182,6 +195,7 @@ class Truth:
         if contact is None or number not in contact.memberships:
             return
         self.account.set_lists(contact.id, frozenset(contact.memberships) - {number}, Source.CONTACT)
+        self.watch.note()
         self.left[NAMES[email], self.ids[name]] = Left(self.scheduler.now(), self._knowable(email, self.ids[name]))
         self.touched[NAMES[email]] = self.scheduler.now()
         self.scheduler.log(f"{email} leaves {name}")
@@ -193,6 +207,7 @@ class Truth:
             return
         lists = frozenset(contact.memberships) | {self.numbers[name]}
         self.account.set_lists(contact.id, lists, Source.CONTACT)
+        self.watch.note()
         if self.left.pop((NAMES[email], self.ids[name]), None) is not None and self.wire == "v3":
             self.rejoined.add((NAMES[email], self.ids[name]))
         for key in [key for key in self.followed if NAMES[key[0]] == NAMES[email]]:
@@ -213,6 +228,7 @@ class Truth:
             # Who took her off cannot be told apart: it counts as her own act (RELIABILITY, residual risk 4).
             self.left[NAMES[email], self.ids[name]] = Left(self.scheduler.now(), self._knowable(email, self.ids[name]))
         self.account.set_lists(contact.id, lists, Source.CUSTOMER)
+        self.watch.note()
         self.touched[NAMES[email]] = self.scheduler.now()
         self.scheduler.log(f"the owner {'adds' if on else 'removes'} {email} {'to' if on else 'from'} {name}")
 
@@ -233,6 +249,7 @@ class Truth:
             return
         kept = {one: since for one, since in contact.memberships.items() if one != number}
         self.account.put(replace(contact, memberships=kept, version=contact.version + 1))
+        self.watch.note()
         self.left[NAMES[email], self.ids[name]] = Left(contact.updated, self._knowable(email, self.ids[name]))
         self.touched[NAMES[email]] = self.scheduler.now()
         self.scheduler.log(f"{email} leaves {name}, and no feed tells")
@@ -299,4 +316,6 @@ class Truth:
         if asked > taken and (there is None or there < asked):
             self.site_opt_out.pop(email, None)
         for row in Contact.objects.filter(email__in=PEOPLE[email], opt_out_wanted=True):
-            self.site_opt_out.setdefault(NAMES[email], row.opted_out_at or taken)  # an earlier one, under way again
+            # An earlier one, under way again.
+            self.site_opt_out.setdefault(NAMES[row.email], row.opted_out_at or taken)
+            self.opted_out_as[NAMES[row.email]] = row.email

@@ -14,12 +14,14 @@ from typing import Any
 from django.db.models import Q
 
 from django_ctct.models import Contact, Hold, ListOptOut, WriteAttempt
+from django_ctct.permits import FRESH_BOOKS
 from django_ctct.services import SEND_WITHIN
 from django_ctct.types import ContactStatus, OptInSource, Permit, RemoteContact, Verb
 from tests.site.models import Member
 
 from .network import quietly
-from .truth import IN_FLIGHT, KEYS, NAMES, PEOPLE, UNMANAGED, Truth, Violation, addresses
+from .truth import IN_FLIGHT, KEYS, NAMES, PEOPLE, UNMANAGED, Truth, addresses
+from .watch import Letter, Violation
 
 __all__ = ["KEYS", "NAMES", "PEOPLE", "UNMANAGED", "Violation", "World", "addresses"]
 
@@ -30,25 +32,43 @@ class World(Truth):
 
     #: Writes whose sender has given them up, and that have not arrived yet.
     flying: dict[int, Callable[[], None]] = field(default_factory=dict)
+    #: What was read, with the last act over there before it and the time.
+    readings: dict[int, tuple[RemoteContact, int, datetime]] = field(default_factory=dict)
 
     # What workers do there
 
     def saw(self, email: str, found: RemoteContact | None) -> None:
         if email:
             self.last_read[email] = (self.scheduler.now(), found)
+        if found is not None:
+            self.readings[id(found)] = (found, self.watch.act, self.scheduler.now())
 
-    def apply(self, permit: Permit, write: Callable[[], Any]) -> Any:
+    def letter(self, read: RemoteContact | None, permit: Permit) -> Letter:
+        """Return what a write rests on. A reading of long ago is none: then nothing may have changed since."""
+        _found, act, at = self.readings.get(id(read), (None, self.watch.act, self.scheduler.now()))
+        is_old = self.scheduler.now() - at > FRESH_BOOKS + timedelta(seconds=2 * SEND_WITHIN)
+        with self.scheduler.unmoved():
+            consent = WriteAttempt.objects.values_list("consent", flat=True).get(pk=permit.attempt)
+        name = NAMES[permit.email]
+        numbers = {self.ids[key]: self.numbers[key] for key in KEYS}
+        given = {numbers[one]: when for (who, one), when in self.consents.items() if who == name}
+        return Letter(permit, self.watch.act if is_old else act, consent, given)
+
+    def apply(self, letter: Letter, write: Callable[[], Any]) -> Any:
         self.count("writes")
-        answer = write()
+        permit = letter.permit
+        answer = self.watch.sends(letter, write)
         self.scheduler.log(f"{permit.verb} {permit.email}: {sorted(permit.lists)} as {permit.source}")
         if permit.verb is Verb.OPT_OUT:
             self.opted_out[NAMES[permit.email]] = self.scheduler.now()
+        self.scheduler.stir()
         return answer
 
-    def send_late(self, permit: Permit, write: Callable[[], Any]) -> None:
+    def send_late(self, letter: Letter, write: Callable[[], Any]) -> None:
         """Let a write arrive within 100 seconds, when nobody waits for it any more."""
         number = len(self.flying)
-        self.flying[number] = lambda: self.land(permit, write)
+        self.flying[number] = lambda: self.land(letter, write)
+        self.scheduler.stir()
         self.scheduler.after(self.scheduler.random.random() * 100, lambda: self.arrive(number))
 
     def arrive(self, number: int) -> None:
@@ -60,16 +80,20 @@ class World(Truth):
         for number in list(self.flying):
             self.arrive(number)
 
-    def land(self, permit: Permit, write: Callable[[], Any]) -> None:
+    def land(self, letter: Letter, write: Callable[[], Any]) -> None:
         """A write arrives that its sender has given up, or that a backup has taken out of the journal."""
-        self.unanswered.add(NAMES[permit.email])
+        permit = letter.permit
+        self.gets_no_answer(permit)
         with self.scheduler.unmoved():
             if not WriteAttempt.objects.filter(pk=permit.attempt).exists():
                 self.touched[NAMES[permit.email]] = self.scheduler.now()  # nobody expects it: the pull finds it
         self.scheduler.log(f"late {permit.verb} {permit.email}: {sorted(permit.lists)}")
         self.count("late")
-        if quietly(write) is None and permit.verb is Verb.OPT_OUT:
+        if quietly(lambda: self.watch.sends(letter, write)) is None and permit.verb is Verb.OPT_OUT:
             self.opted_out[NAMES[permit.email]] = self.scheduler.now()
+
+    def gets_no_answer(self, permit: Permit) -> None:
+        self.unanswered.add(NAMES[permit.email])
 
     def is_late(self, permit: Permit) -> bool:
         """Say whether a write waited too long between its permit and its request."""
@@ -88,10 +112,7 @@ class World(Truth):
                 raise Violation(f"{permit.email} was opted out and nobody asked for it")
             return
         self._check_approval(permit)
-        before = frozenset(read.lists) if read else frozenset()
-        if before - self.managed != permit.lists - self.managed:
-            raise Violation(f"{permit.email}: unmanaged lists {sorted(before - self.managed)} would change")
-        adds = permit.lists - before
+        adds = permit.lists - (frozenset(read.lists) if read else frozenset())
         if adds and not self.caught_up:
             raise Violation(f"{permit.email}: an add would go out before anybody asked what happened there")
         # From the permit on nothing can stop a write any more: what came later, a later trip repairs.
@@ -204,7 +225,9 @@ class World(Truth):
             self.count("suppressed")
         out = self.site_opt_out.get(NAMES[row.email])
         later = [at for (who, _), at in self.consents.items() if who == NAMES[row.email]]
-        if out and remote is not None and not self._returned_since(row.email, out) and max(later, default=out) <= out:
+        if remote is None or not out or self._returned_since(row.email, out) or max(later, default=out) > out:
+            return
+        if row.email == self.opted_out_as[NAMES[row.email]] or on & self.managed:
             raise Violation(f"{row.email} was opted out on the site and can still be mailed")
 
     def _wished(self, email: str) -> frozenset[str]:
