@@ -75,6 +75,13 @@ def site(transactional_db: None, running_sandbox: RunningSandbox) -> Iterator[Sa
         assert box.breaches() == []
 
 
+@pytest.fixture(autouse=True)
+def clean_road(site: Sandbox) -> Iterator[None]:
+    """Take away a fault that no request has met."""
+    yield
+    site.control("faults", method="DELETE")
+
+
 def mortal(box: Sandbox, order: Path, **more: str) -> dict[str, str]:
     """Return the environment of a process whose drains can be told to die."""
     return environment(box.url, DJANGO_SETTINGS_MODULE="tests.crash.settings", CTCT_TEST_DEATH=str(order), **more)

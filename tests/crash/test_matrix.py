@@ -15,7 +15,6 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -50,13 +49,6 @@ def cells(points: tuple[Point, ...]) -> list[object]:
 
 def new_address() -> str:
     return f"ada.{next(_numbers)}@example.com"
-
-
-@pytest.fixture(autouse=True)
-def clean_road(site: Sandbox) -> Iterator[None]:
-    """Take away a fault that no request has met."""
-    yield
-    site.control("faults", method="DELETE")
 
 
 def let_time_pass(span: timedelta) -> None:
