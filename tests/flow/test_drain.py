@@ -316,6 +316,23 @@ def test_a_worker_whose_lease_was_lost_says_nothing_was_done(connected: Sandbox,
     assert (result.plan, result.error, heard) == (None, None, [])
 
 
+def test_a_worker_whose_lease_was_lost_writes_no_opt_out_down_either(connected: Sandbox, meanwhile: Events) -> None:
+    """The worker that has the lease now reads her too, and writes it down once."""
+    Member.objects.create(email=ADA)
+    run_due()
+    connected.act(ADA, "unsubscribe")
+    acts.sync_now([contact(ADA)])
+    meanwhile.before["get"] = lambda _: Contact.objects.update(lease_token=None, lease_until=None)
+    with services.connect("default") as link:
+        result = services.reconcile(link, contact(ADA).pk)
+    assert (result.plan, result.error) == (None, None)
+    row = contact(ADA)
+    assert (row.status, row.opted_out_at) == ("active", None)
+    make_due()
+    run_due()
+    assert contact(ADA).status == "do_not_mail"
+
+
 def test_lists_that_vanish_are_kept_and_marked(connected: Sandbox) -> None:
     connected.act("x@example.com", "delete_list", list=UNMANAGED)
     with services.connect("default") as link:
