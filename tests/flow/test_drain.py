@@ -322,7 +322,7 @@ def test_a_worker_whose_lease_was_lost_writes_no_opt_out_down_either(connected: 
     run_due()
     connected.act(ADA, "unsubscribe")
     acts.sync_now([contact(ADA)])
-    meanwhile.before["get"] = lambda _: Contact.objects.update(lease_token=None, lease_until=None)
+    meanwhile.before["get"] = meanwhile.once(lambda: Contact.objects.update(lease_token=None, lease_until=None))
     with services.connect("default") as link:
         result = services.reconcile(link, contact(ADA).pk)
     assert (result.plan, result.error) == (None, None)
