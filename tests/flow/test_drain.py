@@ -316,19 +316,21 @@ def test_a_worker_whose_lease_was_lost_says_nothing_was_done(connected: Sandbox,
     assert (result.plan, result.error, heard) == (None, None, [])
 
 
-def test_a_worker_whose_lease_was_lost_writes_no_opt_out_down_either(connected: Sandbox, meanwhile: Events) -> None:
+def test_a_lost_lease_stops_the_work_before_an_opt_out_is_written_down(connected: Sandbox) -> None:
     """The worker that has the lease now reads her too, and writes it down once."""
     Member.objects.create(email=ADA)
     run_due()
     connected.act(ADA, "unsubscribe")
     acts.sync_now([contact(ADA)])
-    meanwhile.before["get"] = meanwhile.once(lambda: Contact.objects.update(lease_token=None, lease_until=None))
+    claim = outbox.claim(contact(ADA).pk)
+    assert claim is not None
+    local = ledger.load(claim.contact_id, vault.address_hashes)
     with services.connect("default") as link:
-        result = services.reconcile(link, contact(ADA).pk)
-    assert (result.plan, result.error) == (None, None)
-    row = contact(ADA)
-    assert (row.status, row.opted_out_at) == ("active", None)
-    make_due()
+        there = link.backend.find(ADA)
+    Contact.objects.update(lease_token=None, lease_until=None)
+    with pytest.raises(ledger.LeaseLost):
+        ledger.absorb(claim, local, there)
+    assert (contact(ADA).status, contact(ADA).opted_out_at) == ("active", None)
     run_due()
     assert contact(ADA).status == "do_not_mail"
 
