@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from django_ctct.backends.memory import account_named
+from tests.sandbox.v3_rules import client_faults
 
 from . import site
-from .server import TokenServer, running_server
+from .server import Asked, TokenServer, running_server
+
+
+def as_exchange(one: Asked) -> dict[str, Any]:
+    """Return a request to this server as the rules know one to Constant Contact's."""
+    headers = {name.lower(): value for name, value in one.headers.items()}
+    return {"method": "POST", "path": f"/oauth2/default/v1{one.path}", "headers": headers, "body": urlencode(one.form)}
 
 
 @pytest.fixture
 def server() -> Iterator[TokenServer]:
+    """A token endpoint. What is asked of it is held to the published rules."""
     with running_server() as running:
         yield running
+        asked = list(running.asked)
+    assert [each for one in asked for each in client_faults(as_exchange(one))] == []
 
 
 @pytest.fixture

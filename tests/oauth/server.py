@@ -25,12 +25,13 @@ LONG = 1200
 
 @dataclass
 class Asked:
-    """One request to the token endpoint, and how it was answered."""
+    """One request, and how it was answered. ``path`` is this server's: ``/token``, ``/device/authorize``."""
 
     at: float
     form: dict[str, str]
     headers: dict[str, str]
     status: int = 0
+    path: str = "/token"
 
     @property
     def kind(self) -> str:
@@ -155,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         if know.delay:
             time.sleep(know.delay)
         if know.scripted:
-            know.asked.append(Asked(time.monotonic(), form, dict(self.headers), know.scripted[0][0]))
+            know.asked.append(Asked(time.monotonic(), form, dict(self.headers), know.scripted[0][0], self.path))
             return self._send(*know.scripted.pop(0))
         if self.path == "/device/authorize":
             know.devices.append(form | {name: "sent" for name in ["Authorization"] if name in self.headers})

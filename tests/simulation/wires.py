@@ -23,8 +23,10 @@ from django_ctct.sandbox.account import Account
 from django_ctct.sandbox.server import Sandbox
 from django_ctct.sandbox.values import ContactList
 from django_ctct.sandbox.wire import Request
+from tests.sandbox.v3_rules import breaches
 
 from .network import Weather
+from .watch import Violation
 
 __all__ = ["WIRES", "list_id"]
 
@@ -32,7 +34,10 @@ ORIGIN = "https://sandbox.example.com"
 
 
 class Doors(BaseAdapter):
-    """Carries a request of ``requests`` to the doors of a sandbox, as its server does."""
+    """Carries a request of ``requests`` to the doors of a sandbox, as its server does.
+
+    What is said over v3 is held to the published rules: a breach ends the run.
+    """
 
     def __init__(self, account: Account) -> None:
         super().__init__()
@@ -44,6 +49,9 @@ class Doors(BaseAdapter):
         body = request.body.encode() if isinstance(request.body, str) else request.body or b""
         asked = Request(str(request.method), parts.path, parts.query, headers, bytes(body))
         answer = self._box.respond(asked)
+        broken = breaches(one.as_exchange() for one in self._box.journal.entries(last=1))
+        if broken:
+            raise Violation(broken[0])
         told = {"Content-Type": answer.content_type, "Content-Length": str(len(answer.body)), **dict(answer.headers)}
         response = requests.Response()
         response.status_code, response.url, response.request = answer.status, request.url or "", request
