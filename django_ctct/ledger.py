@@ -43,6 +43,7 @@ from .types import (
     RemoteContact,
     RemoteRemoval,
     Subscription,
+    Verb,
 )
 
 __all__ = [
@@ -326,8 +327,20 @@ def learn(local: Local, existing: RemoteContact | None) -> Local:
 
 def _is_news(local: Local, at: datetime) -> bool:
     """Say whether nobody here knew of an opt-out of that time before this reading."""
-    known = local.contact.opted_out_at
-    return local.contact.status != ContactStatus.DO_NOT_MAIL and (known is None or known < at)
+    contact = local.contact
+    if contact.status == ContactStatus.DO_NOT_MAIL:
+        return False
+    return contact.opted_out_at is None or (
+        contact.opted_out_at < at and not _sent_opt_outs().filter(contact=contact).exists()
+    )
+
+
+def _sent_opt_outs() -> QuerySet[WriteAttempt]:
+    """Return our own writes that may have carried out the opt-out that the row knows: they come back as later ones."""
+    never = (Outcome.NOT_SENT.value, Outcome.REFUSED.value)
+    return WriteAttempt.objects.filter(verb=Verb.OPT_OUT.value, at__gte=F("contact__opted_out_at")).exclude(
+        outcome__in=never
+    )
 
 
 def _moment(local: Local, existing: RemoteContact) -> datetime:
@@ -383,7 +396,8 @@ def _opt_out_seen(claim: Claim, local: Local, existing: RemoteContact) -> dict[s
     """
     at = _opted_out_at(local, existing)
     later = Q(opted_out_at__isnull=True) | Q(opted_out_at__lt=at)
-    news = later & ~Q(status=ContactStatus.DO_NOT_MAIL.value)
+    ours = _sent_opt_outs().filter(contact=OuterRef("pk"))
+    news = later & ~Q(status=ContactStatus.DO_NOT_MAIL.value) & ~Exists(ours)
     # What we sent ourselves comes back with a later time: whose wish it was stands already.
     later &= Q(opted_out_source="") | (~Q(status=ContactStatus.DO_NOT_MAIL.value) & Q(opt_out_wanted=False))
     # A write that is still on its way could bring her back: then it has to be opted out again.

@@ -222,7 +222,9 @@ def _write(wish: _Wish, contact: Contact | None, rows: list[Membership]) -> froz
     if renamed:
         contact, rows = left[0], _rows(wish)
     change = _difference(wish, contact, rows)
-    lost = {row.contact_id for row in change.gone}
+    here = contact.pk if contact else None
+    # Who shares an address and is wished on a list there at last has left nothing.
+    lost = {row.contact_id for row in change.gone if row.key != Membership.NO_LIST or row.contact_id != here}
     Membership.with_idle.filter(pk__in=[row.pk for row in change.gone]).delete()
     _give_up_profiles(wish, contact)
     gained = _gain(wish, contact, change, () if renamed else left, rows)

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from django.db import DatabaseError, IntegrityError
+from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.db.models import Q
 from django.dispatch import Signal
 
@@ -82,7 +82,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a reconcile would do, with the two sides it compared. Nothing was written anywhere."""
+    """What a reconcile would do, with the two sides it compared. Nothing was written of her, here or there."""
 
     contact: Contact
     local: Local
@@ -116,7 +116,7 @@ def connect(alias: str) -> Iterator[Link]:
 def _remember(account: Account, backend: BaseBackend) -> None:
     """Keep what the wire has learned. Without a database it is learned again."""
     if backend.memory != account.wire_memory:
-        with suppress(DatabaseError):
+        with suppress(DatabaseError, InterfaceError):
             Account.objects.filter(pk=account.pk).update(wire_memory=backend.memory)
 
 
@@ -151,7 +151,7 @@ def reconcile(link: Link, contact_id: int) -> Result:
 
 
 def preview(link: Link, contact_id: int) -> Preview:
-    """Say what a reconcile would do now. It reads, and writes neither here nor there."""
+    """Say what a reconcile would do now. It reads, and writes nothing of her, here or there."""
     local = _checked(link, ledger.load(contact_id, vault.address_hashes))
     existing = _read(link, local)
     local = ledger.learn(local, existing)

@@ -67,7 +67,9 @@ class OwnFields:
     def placed(self, permit: Permit) -> Permit:
         """Leave out what has no place in this account: an id that v3 does not know is a 400 for the whole (§5)."""
         asked = sorted(name for name in permit.fields if name.startswith("custom:"))
-        unknown = [name for name in asked if self.knowing(*asked).id_of(name) is None]
+        if any(self.known.id_of(name) is None for name in asked):
+            self.ask_again()
+        unknown = [name for name in asked if self.known.id_of(name) is None]
         if unknown:
             logger.warning("the account has no custom field that takes text for %s: not sent", ", ".join(unknown))
         return replace(permit, fields={name: one for name, one in permit.fields.items() if name not in unknown})

@@ -164,11 +164,13 @@ def _how(there: RemoteMembership) -> str:
 
 
 def left_words(one: ListOptOut) -> str:
-    """Say who left a list and when, and that it does not count any more where staff have put her back."""
+    """Say who left a list and when, since when that is known here, and whether staff have put her back since."""
     texts = {
         "site": _("she left it on this site, %(at)s"),
         "remote": _("she left it at Constant Contact, or was taken off there, %(at)s"),
         "owner": _("staff took her off, %(at)s"),
     }
     text = texts[one.source] % {"at": moment(one.at)}
+    if one.seen_at is not None and one.seen_at > one.at:
+        text = _("%(left)s (known here since %(seen)s)") % {"left": text, "seen": moment(one.seen_at)}
     return _("%(left)s; put back since: it does not count any more") % {"left": text} if one.put_back_why else text

@@ -21,7 +21,7 @@ from ..models import Contact
 from . import letters
 from .discreet import discreet, see_other
 from .leaving import leave
-from .standing import Choice, Standing, hold, stand
+from .standing import Choice, Standing, lock, stand
 
 __all__ = ["preferences"]
 
@@ -34,17 +34,21 @@ def preferences(request: HttpRequest, token: str) -> HttpResponse:
     """Show the lists, and on POST save the boxes, stop everything, or mail a fresh link to the owner."""
     link = read(token, Purpose.PREFERENCES)
     if request.method != "POST":
-        told = {"hint": link.hint, "standing": stand(link), "saved": "saved" in request.GET, "days": LIFETIME.days}
-        return render(request, "django_ctct/preferences.html", told)
+        told = {"hint": link.hint, "standing": stand(link), "days": LIFETIME.days}
+        said = {name: name in request.GET for name in ("saved", "again")}
+        return render(request, "django_ctct/preferences.html", told | said)
     if "fresh" in request.POST:
         return letters.send_to_owner(request, link)
     with transaction.atomic():
-        hold(link)
+        lock(link)
         standing = stand(link)
+        ticked, shown = (frozenset(request.POST.getlist(name)) for name in ("on", "was"))
         if "everything" in request.POST:
             changed = leave(link, EVERYTHING)
+        elif ticked - shown and request.POST.get("heard", standing.heard_to) != standing.heard_to:
+            return see_other(f"{request.path}?again")
         else:
-            changed = _save(link, standing, token, *(frozenset(request.POST.getlist(name)) for name in ("on", "was")))
+            changed = _save(link, standing, token, ticked, shown)
         # She may think better of what she has just stopped; who comes with an older link may not.
         path = renewed_path(link) if changed and standing.is_current else request.path
     return see_other(f"{path}?saved")

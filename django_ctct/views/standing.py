@@ -19,7 +19,7 @@ from ..planning import Create, OptOut, OptOuts, Update
 from ..services import Preview
 from ..types import ContactStatus, OptOutSource
 
-__all__ = ["Choice", "Standing", "find", "hold", "is_suppressed", "label", "stand"]
+__all__ = ["Choice", "Standing", "find", "is_suppressed", "label", "lock", "stand"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Standing:
     """Where the owner of a link stands. ``opted_out``: of everything, and she is on nothing.
 
     ``is_current``: nothing was stopped after the link was made. ``asked_too_early``: she asked to be back before the
-    site had heard that she had left at Constant Contact, so it does not count, and she may ask again.
+    site had heard that she had left at Constant Contact, so it does not count, and she may ask again. ``heard_to`` is
+    the last opt-out that the site knows of: a page that was shown before it does not bring her back.
     """
 
     contact: Contact | None = None
@@ -45,6 +46,7 @@ class Standing:
     opted_out: bool = False
     is_current: bool = True
     asked_too_early: bool = False
+    heard_to: str = ""
 
     @property
     def open(self) -> list[Choice]:
@@ -75,7 +77,13 @@ def stand(link: SignedLink) -> Standing:
         opted_out=seen.local.opt_outs.everything is not None and not on,
         is_current=not unknown,
         asked_too_early=any(_asked_too_early(seen.local, one) for one in wished - on),
+        heard_to=_heard_to(seen.local.opt_outs),
     )
+
+
+def _heard_to(outs: OptOuts) -> str:
+    times = [*outs.lists.values(), *outs.lists_seen.values(), *([outs.known] if outs.known else [])]
+    return max(times).isoformat() if times else ""
 
 
 def _unknown(link: SignedLink, here: Local) -> frozenset[str]:
@@ -99,7 +107,7 @@ def find(link: SignedLink) -> Contact | None:
     return next((one for one in rows if one.email == link.address), None)
 
 
-def hold(link: SignedLink) -> None:
+def lock(link: SignedLink) -> None:
     """Lock her row, in a transaction: what is learned of her from here on is later than what she presses."""
     contact = find(link)
     Contact.objects.select_for_update().filter(pk__in=[contact.pk] if contact else []).first()

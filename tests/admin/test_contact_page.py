@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.db.models import F
 from django.test import Client
 
 from django_ctct.models import Account, Contact, RemoteMembership
@@ -114,6 +117,9 @@ def test_who_left_a_list_is_named(chief: Client) -> None:
     people = builders.scene()
     assert "she left it at Constant Contact" in rows(chief, people["left a list"])["Newsletter"]
     assert "staff took her off" in rows(chief, people["taken off"])["Free members"]
+    assert "known here since" not in rows(chief, people["left a list"])["Newsletter"]
+    people["left a list"].list_opt_outs.update(seen_at=F("at") + timedelta(hours=1))
+    assert "(known here since" in rows(chief, people["left a list"])["Newsletter"]
 
 
 def test_a_field_that_cannot_be_sent_as_it_is_says_so(chief: Client) -> None:

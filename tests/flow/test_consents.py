@@ -7,6 +7,7 @@ one that somebody typed in her name, and one whose order to the opt-out cannot b
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -165,6 +166,21 @@ def test_her_word_does_not_lift_what_the_site_had_not_heard_of(
     comes_back("newsletter", "free")
     look()
     assert ada.lists_of(ADA) == LETTER_AND_FREE
+
+
+def test_the_sites_own_opt_out_is_no_news_when_its_answer_was_lost(ada: Sandbox) -> None:
+    acts.opt_out(contact(ADA))
+    ada.fault(by_wire("DELETE *", "PUT *"), "reset_after", times=1)
+    run_due()
+    assert ada.status_of(ADA) == "Do Not Mail"
+    ada.control("clock", {"advance": 1})  # v3 counts in whole seconds
+    time.sleep(by_wire(0.01, 1.1))
+    comes_back("newsletter")
+    for _ in range(3):
+        make_due()
+        look()
+    assert contact(ADA).opted_out_seen_at is None
+    assert (ada.status_of(ADA), ada.lists_of(ADA)) == ("Active", LETTER)
 
 
 def test_before_she_opts_out_a_consent_of_any_age_is_none_afterwards(ada: Sandbox) -> None:

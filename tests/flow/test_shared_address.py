@@ -19,6 +19,7 @@ from django_ctct.models import (
     PastAddress,
     Suppression,
 )
+from django_ctct.types import Priority
 from tests.account import UNMANAGED, Sandbox, contact, make_due, run_due
 from tests.site.models import Member
 
@@ -272,6 +273,7 @@ def test_who_is_wished_on_no_list_is_kept_in_mind_as_long_as_she_is_there(shared
     bob.is_free = True
     bob.save()
     assert not Membership.with_idle.filter(key="").exists()
+    assert contact(ADA).priority == Priority.ADD, "nobody has left anything"
     bob.is_free = False
     bob.save()
     assert Membership.with_idle.filter(key="").count() == 1

@@ -90,9 +90,9 @@ def test_what_a_custom_field_is_called_is_asked_for_once_and_kept(connected: San
     assert (_asked(connected), _tier(connected)) == (CHANGE, "silver")
 
 
-def _field(name: str, age: float = 0) -> dict[str, object]:
+def _field(name: str, age: float = 0, kind: str = "string") -> dict[str, object]:
     """What was learned ``age`` seconds ago: one field, by an id that no account has."""
-    row = {"custom_field_id": "ffffffff-0000-4000-8000-000000000009", "name": name, "type": "string"}
+    row = {"custom_field_id": "ffffffff-0000-4000-8000-000000000009", "name": name, "type": kind}
     return {"read": time.time() - age, "fields": [row]}
 
 
@@ -102,6 +102,7 @@ def _field(name: str, age: float = 0) -> dict[str, object]:
         pytest.param(_field("custom_field_1", age=24 * 3600 + 60), id="old"),
         pytest.param(_field("custom_field_1", age=-3600), id="of tomorrow"),
         pytest.param(_field("custom_field_2"), id="without that field"),
+        pytest.param(_field("custom_field_1", kind="single_select"), id="of a field of choices"),
         pytest.param({"read": "x", "fields": 1}, id="without sense"),
         pytest.param({"read": time.time(), "fields": [{"name": 1}]}, id="of another shape"),
         pytest.param([], id="no memory"),

@@ -66,7 +66,9 @@ def main() -> int:
     parser.add_argument("--show", type=int, help="replay one seed and print its trace")
     parser.add_argument("--mutant", default="", help="plant a wrong design (see tests.simulation.mutants)")
     parser.add_argument("--hunt", action="store_true", help="for each wrong design, the first seed that finds it")
-    parser.add_argument("--proof", action="store_true", help="find each wrong design again, by the seed that found it")
+    parser.add_argument(
+        "--proof", action="store_true", help="find each wrong design again, near the seed that found it"
+    )
     options = parser.parse_args()
     if options.proof:
         return prove(options)
@@ -135,7 +137,7 @@ def hunt(options: argparse.Namespace) -> int:
 
 
 def prove(options: argparse.Namespace) -> int:
-    """Find each wrong design again, by the seed that found it before. Exit code 1 when one survives."""
+    """Find each wrong design again, by the seed that found it or one soon after. Exit code 1 when one survives."""
     survivors = 0
     chosen = [(name, needed, ON) for name, needed in NEEDED.items()]
     with get_context("spawn").Pool(options.jobs, prepare, ("",)) as pool:

@@ -504,3 +504,30 @@ def test_a_tick_before_the_site_has_heard_of_her_opt_out_over_there_does_not_lif
     run_due()
     assert unheard.lists_of(ADA) == {"Newsletter"}
     assert told not in Browser().page(url)
+
+
+def heard(page: str) -> str:
+    """Return what the form tells of how far the site had heard when the page was made."""
+    found = re.search(r'<input type="hidden" name="heard" value="(.*?)">', page)
+    assert found is not None
+    return found.group(1)
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("hear", [by_pull, by_reading])
+def test_a_page_that_was_opened_before_the_site_has_heard_of_her_opt_out_brings_nobody_back(
+    unheard: Sandbox, hear: Any
+) -> None:
+    url = preferences_url(ADA)
+    opened = heard(Browser().page(url))
+    hear()
+    path = goal(url, {"was": ["free"], "on": ["free", "newsletter"], "heard": opened})
+    page = Browser().page(path)
+    assert "after this page was opened we heard that you unsubscribed" in page
+    run_due()
+    assert (unheard.status_of(ADA), unheard.lists_of(ADA)) == ("Do Not Mail", set())
+    assert not Consent.objects.exists()
+    fresh = preferences_url(ADA)
+    goal(fresh, {"was": [], "on": ["newsletter"], "heard": heard(Browser().page(fresh))})
+    run_due()
+    assert unheard.lists_of(ADA) == {"Newsletter"}
