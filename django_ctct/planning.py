@@ -321,12 +321,16 @@ def _stayed_by_own_act(list_id: str, base: Base, existing: RemoteContact | None,
 
     Only her own act undoes Do Not Mail (v1 §6), so a contact who is back on a list came back herself: keeping
     her there adds nothing, unless it was a write of our own that landed late. A single list that she left
-    through the site is different: there she stays only if the server says that she joined it afterwards.
+    through the site is different: there she stays only if the server says that she joined it afterwards. That it
+    was her own act, and no late write in the site's name, the server says as well.
     """
-    if existing is None or not _is_on(list_id, existing) or list_id in base.may_hold(existing) | base.returned:
+    if existing is None or not _is_on(list_id, existing) or list_id in base.returned:
         return False
-    left_at, since = opt_outs.lists.get(list_id), existing.lists[list_id].since
-    return left_at is None or (since is not None and since > left_at)
+    left_at, there = opt_outs.lists.get(list_id), existing.lists[list_id]
+    joined = left_at is not None and there.since is not None and there.since > left_at
+    if list_id in base.may_hold(existing):
+        return joined and there.source is OptInSource.CONTACT
+    return joined or left_at is None
 
 
 def _plan_absent(

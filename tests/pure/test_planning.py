@@ -371,6 +371,21 @@ def test_a_late_write_of_our_own_does_not_count_as_coming_back() -> None:
     assert made == Update(frozenset({"4"}), removes=frozenset({"1"}), withheld=frozenset({"1"}))
 
 
+def test_her_joining_over_there_is_no_late_write_of_our_own_where_the_server_says_whose_act_it_was() -> None:
+    """An unclear write that named the list may have landed long before; the server dates her own act after it."""
+    base = Base(frozenset(), (Unclear(frozenset(), frozenset({"1"})),))
+    left = OptOuts(lists={"1": at(1)})
+    hers = replace(remote(), lists={"1": Subscription(OptInSource.CONTACT, at(2))}, status=ContactStatus.ACTIVE)
+    assert decide({"1"}, hers, base=base, opt_outs=left) == Nothing()
+    before = replace(hers, lists={"1": Subscription(OptInSource.CONTACT, at(1))})
+    ours = replace(hers, lists={"1": Subscription(OptInSource.SITE, at(2))})
+    in_her_name = replace(base, returned=frozenset({"1"}))
+    for there, known in ((before, base), (ours, base), (hers, in_her_name)):
+        taken = decide({"1"}, there, base=known, opt_outs=left)
+        assert isinstance(taken, Update)
+        assert taken.removes == {"1"}
+
+
 def test_a_consent_that_an_unclear_write_rests_on_keeps_her_and_sends_nothing() -> None:
     resting = {"1": Consented(9, at(4), usable=False)}
     gone = remote(status=ContactStatus.DO_NOT_MAIL)
