@@ -148,16 +148,16 @@ def prove(options: argparse.Namespace) -> int:
 
 
 def find(wanted: tuple[str, int, int]) -> tuple[str, int | None, str]:
-    """Plant one wrong design and run seeds until one of them finds it."""
+    """Plant one wrong design and run seeds until one of them finds it: one that the right code passes."""
     from .mutants import MUTANTS
     from .run import simulate
 
     name, first, count = wanted
-    with MUTANTS[name]():
-        for seed in range(first, first + count):
+    for seed in range(first, first + count):
+        with MUTANTS[name]():
             run = simulate(seed)
-            if run.violation:
-                return name, seed, run.violation
+        if run.violation and not simulate(seed).violation:
+            return name, seed, run.violation
     return name, None, "survived"
 
 
