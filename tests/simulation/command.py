@@ -30,7 +30,6 @@ NEEDED = {
     "no_merge": 1,
     "no_journal": 27,
     "no_quarantine": 53,
-    "journal_ends_with_do_not_mail": 269,
     "leaving_is_forgotten": 11,
     "no_lease_and_no_verify": 40,
     "lease_without_end": 0,
@@ -47,6 +46,9 @@ NEEDED = {
     "walk_ends_unseen": 15,
     "opt_outs_stay_behind": 7,
 }
+
+#: Wrong designs that no seed finds on this make, though earlier makes did, and how many seeds were tried.
+SOUGHT = {"journal_ends_with_do_not_mail": 2250}
 
 #: A proof begins with the seed that found a design, and goes on so far where that one does not find it any more.
 ON = 60
@@ -125,7 +127,7 @@ def runs(options: argparse.Namespace, pool: Any) -> Iterator[Any]:
 
 def hunt(options: argparse.Namespace) -> int:
     """Look for the first seed that finds each wrong design. Exit code 1 when one is not found."""
-    chosen = [options.mutant] if options.mutant else list(NEEDED)
+    chosen = [options.mutant] if options.mutant else [*NEEDED, *SOUGHT]
     survivors = 0
     with get_context("spawn").Pool(options.jobs, prepare, ("",)) as pool:
         ranges = [(name, options.first, options.seeds) for name in chosen]
